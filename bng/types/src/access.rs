@@ -1,0 +1,109 @@
+//! Where a subscriber is attached, as the bytes that the access network sent.
+
+use std::fmt;
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+
+use crate::id::{BngId, MacAddr};
+
+/// Octets as they came, e.g. a circuit-id (RFC 3046 §3.1): never text, at most 255 octets on the wire. Serialised as base64.
+/// `Display` is lossless for the reader: printable ASCII as it is, everything else and `\` as `\xNN`.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct Octets(pub Vec<u8>);
+
+impl Octets {
+    /// The octets.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl From<&[u8]> for Octets {
+    fn from(bytes: &[u8]) -> Self {
+        Self(bytes.to_vec())
+    }
+}
+
+impl From<&str> for Octets {
+    fn from(text: &str) -> Self {
+        Self(text.as_bytes().to_vec())
+    }
+}
+
+impl fmt::Display for Octets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use fmt::Write;
+        for &byte in &self.0 {
+            match byte {
+                b'\\' => f.write_str("\\x5c")?,
+                b' '..=b'~' => f.write_char(byte as char)?,
+                _ => write!(f, "\\x{byte:02x}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Octets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{self}\"")
+    }
+}
+
+impl Serialize for Octets {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&STANDARD.encode(&self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Octets {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        STANDARD.decode(text.as_bytes()).map(Self).map_err(D::Error::custom)
+    }
+}
+
+/// The place a subscriber is attached to. Where no trusted option 82 exists, the circuit is the interface's name and
+/// the remote end the client's MAC.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Attachment {
+    /// The gateway.
+    pub bng_id: BngId,
+    /// Agent Circuit ID, RFC 3046 §3.1.
+    pub circuit_id: Octets,
+    /// Agent Remote ID, RFC 3046 §3.2.
+    pub remote_id: Octets,
+}
+
+/// What makes a session one session: the place and the device.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SessionKey {
+    /// The place.
+    pub attachment: Attachment,
+    /// The client's hardware address (`chaddr`, RFC 2131 §2).
+    pub mac: MacAddr,
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn octets_survive_json(bytes in proptest::collection::vec(any::<u8>(), 0..255)) {
+            let octets = Octets(bytes);
+            let json = serde_json::to_string(&octets).unwrap();
+            prop_assert_eq!(serde_json::from_str::<Octets>(&json).unwrap(), octets);
+        }
+
+        #[test]
+        fn display_is_injective(a in proptest::collection::vec(any::<u8>(), 0..8), b in proptest::collection::vec(any::<u8>(), 0..8)) {
+            prop_assert_eq!(Octets(a.clone()).to_string() == Octets(b.clone()).to_string(), a == b);
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! A gateway's configuration: the file `bng.json` of its configuration directory.
+//!
+//! The operator renders it, the daemon reads it; secrets are never in it but in files beside it that it names. Every field has
+//! a unit in its name or its doc. Numbers are checked by [`BngConfig::check`].
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use ipnet::Ipv4Net;
+use serde::{Deserialize, Serialize};
+
+use crate::{id::BngId, session::Rates};
+
+/// A file of the configuration directory, by its name.
+pub type FileName = String;
+
+/// Everything a gateway is told.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct BngConfig {
+    /// Says which configuration this is; echoed in the status.
+    pub config_revision: String,
+    /// The gateway.
+    pub bng_id: BngId,
+    /// NAS-Identifier (RFC 2865 §5.32).
+    pub nas_identifier: String,
+    /// NAS-IP-Address (RFC 2865 §5.4).
+    pub nas_ip_address: Ipv4Addr,
+    /// The three sides.
+    pub interfaces: Interfaces,
+    /// How subscribers reach the gateway.
+    pub access_mode: AccessMode,
+    /// The subscribers' addresses.
+    pub pools: Vec<Pool>,
+    /// The DHCP servers.
+    pub dhcp: Dhcp,
+    /// AAA.
+    pub radius: Radius,
+    /// Accounting defaults.
+    pub accounting: Accounting,
+    /// The event bus.
+    pub event_bus: EventBus,
+    /// Kea's control API; absent = no reconciliation of leases.
+    pub kea: Option<Kea>,
+    /// Access routers.
+    pub routers: Routers,
+    /// SubscriberPolicies, compiled.
+    pub policies: Vec<Policy>,
+    /// Networks that no subscriber may reach: nodes, pods, services, management, DHCP.
+    pub protected: Vec<Ipv4Net>,
+    /// The status and control endpoint.
+    pub status: StatusEndpoint,
+}
+
+/// The interfaces' names on the node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Interfaces {
+    /// Towards the subscribers.
+    pub subscriber: String,
+    /// Towards the internet.
+    pub uplink: String,
+    /// Towards the DHCP servers.
+    pub dhcp: String,
+}
+
+/// How subscribers reach the gateway.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AccessMode {
+    /// Through access routers that relay DHCP and set giaddr.
+    Routed,
+    /// On the gateway's own link.
+    Bridged,
+}
+
+/// Subscriber addresses.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Pool {
+    /// The addresses.
+    pub prefix: Ipv4Net,
+    /// The subscribers' default gateway; with `next_hop` set, also the router's giaddr.
+    pub gateway: Ipv4Addr,
+    /// The access router's address on the subscriber interface's link. Required when routed.
+    pub next_hop: Option<Ipv4Addr>,
+}
+
+/// The DHCP servers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Dhcp {
+    /// At least one.
+    pub servers: Vec<Ipv4Addr>,
+}
+
+/// AAA.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Radius {
+    /// In order of preference; at least one.
+    pub servers: Vec<RadiusServer>,
+    /// User-Password of every Access-Request.
+    pub password_file: FileName,
+    /// `{nas}`, `{circuit}`, `{remote}`, `{mac}` are replaced; `/` inside a part becomes `%2F` and `%` becomes `%25`.
+    pub user_name_template: String,
+    /// Until a request is sent again, milliseconds (100–60,000).
+    pub timeout_ms: u32,
+    /// How often a request is sent again to one server (0–10).
+    pub retries: u32,
+}
+
+/// One RADIUS server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RadiusServer {
+    /// Access-Request goes here.
+    pub auth: SocketAddr,
+    /// Accounting-Request goes here.
+    pub acct: SocketAddr,
+    /// The shared secret.
+    pub secret_file: FileName,
+    /// Refuse replies to Access-Request without Message-Authenticator (CVE-2024-3596).
+    pub require_message_authenticator: bool,
+}
+
+/// Accounting defaults, where neither RADIUS nor a policy says otherwise.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Accounting {
+    /// Seconds between interim records (10–86,400).
+    pub interim_seconds: u32,
+    /// Seconds without upload until a session shows as IDLE (10–86,400).
+    pub idle_after_seconds: u32,
+    /// Seconds between health reports (1–3,600).
+    pub health_seconds: u32,
+}
+
+/// The event bus.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct EventBus {
+    /// Holds the `redis://` URL, credentials included.
+    pub url_file: FileName,
+}
+
+/// Kea's control API.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Kea {
+    /// `http://…`
+    pub url: String,
+    /// How it is spoken to.
+    pub form: KeaForm,
+}
+
+/// How Kea's API is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum KeaForm {
+    /// Through the control agent (Kea before 3.2): commands carry `"service": ["dhcp4"]`.
+    ControlAgent,
+    /// The DHCP server's own HTTP socket.
+    Direct,
+}
+
+/// Access routers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Routers {
+    /// The router's name is the circuit-id up to this text; without it, the giaddr.
+    pub name_separator: String,
+    /// Seconds between liveness checks (1–3,600).
+    pub liveness_seconds: u32,
+}
+
+/// A SubscriberPolicy as the gateway applies it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Policy {
+    /// The object's name; what Filter-Id names unless `filter_id` says otherwise.
+    pub name: String,
+    /// Chosen by an Access-Accept with this Filter-Id.
+    pub filter_id: Option<String>,
+    /// Chosen where nothing else chooses.
+    pub default: bool,
+    /// The limits.
+    pub rates: Rates,
+    /// Seconds without upload until the session is stopped.
+    pub idle_timeout_seconds: Option<u32>,
+    /// Seconds a session may last.
+    pub session_timeout_seconds: Option<u32>,
+    /// Seconds between interim records.
+    pub interim_seconds: Option<u32>,
+}
+
+/// The status and control endpoint.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct StatusEndpoint {
+    /// Mutual TLS.
+    pub listen: SocketAddr,
+    /// Plain HTTP: `/metrics`, `/healthz`.
+    pub metrics_listen: SocketAddr,
+    /// The gateway's certificate chain, PEM.
+    pub cert_file: FileName,
+    /// Its key, PEM.
+    pub key_file: FileName,
+    /// Who may ask, PEM.
+    pub ca_file: FileName,
+}
+
+/// Why a configuration cannot work.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {problem}")]
+pub struct ConfigError {
+    /// The field's path.
+    pub field: &'static str,
+    /// What is wrong with it.
+    pub problem: String,
+}
+
+impl BngConfig {
+    /// Says the first thing that cannot work.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let fail = |field, problem: &str| Err(ConfigError { field, problem: problem.to_owned() });
+        let within = |field, value: u32, low: u32, high: u32| {
+            if (low..=high).contains(&value) {
+                Ok(())
+            } else {
+                Err(ConfigError { field, problem: format!("{value} is not between {low} and {high}") })
+            }
+        };
+        let Interfaces { subscriber, uplink, dhcp } = &self.interfaces;
+        if subscriber == uplink || subscriber == dhcp {
+            return fail("interfaces.subscriber", "subscribers need an interface of their own");
+        }
+        if self.dhcp.servers.is_empty() {
+            return fail("dhcp.servers", "name at least one DHCP server");
+        }
+        if self.radius.servers.is_empty() {
+            return fail("radius.servers", "name at least one RADIUS server");
+        }
+        if self.pools.is_empty() {
+            return fail("pools", "name at least one pool");
+        }
+        for pool in &self.pools {
+            if !pool.prefix.contains(&pool.gateway) {
+                return fail("pools.gateway", &format!("{} is not within {}", pool.gateway, pool.prefix));
+            }
+            if self.access_mode == AccessMode::Routed && pool.next_hop.is_none() {
+                return fail("pools.nextHop", &format!("routed mode needs the router that {} is behind", pool.prefix));
+            }
+        }
+        within("radius.timeoutMs", self.radius.timeout_ms, 100, 60_000)?;
+        within("radius.retries", self.radius.retries, 0, 10)?;
+        within("accounting.interimSeconds", self.accounting.interim_seconds, 10, 86_400)?;
+        within("accounting.idleAfterSeconds", self.accounting.idle_after_seconds, 10, 86_400)?;
+        within("accounting.healthSeconds", self.accounting.health_seconds, 1, 3_600)?;
+        within("routers.livenessSeconds", self.routers.liveness_seconds, 1, 3_600)
+    }
+}

@@ -1,0 +1,190 @@
+//! What is said about a session: its states, its causes of ending, and the full snapshot that every session event carries.
+
+use std::net::Ipv4Addr;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    access::Octets,
+    counters::Counters,
+    id::{MacAddr, SessionId},
+};
+
+/// Where a session is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum SessionState {
+    /// It has an address, no traffic was seen yet.
+    Pending,
+    /// Traffic was seen lately.
+    Active,
+    /// No upload for a while.
+    Idle,
+    /// It ended.
+    Expired,
+}
+
+/// What AAA said of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum AuthState {
+    /// No answer yet.
+    PendingAuth,
+    /// Access-Accept.
+    Authorized,
+    /// Access-Reject.
+    Rejected,
+}
+
+macro_rules! text_form {
+    ($type:ty { $($variant:ident => $text:literal),* $(,)? }) => {
+        impl $type {
+            /// The value's name on the stream, in the database and in Kubernetes.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text),* }
+            }
+        }
+
+        impl std::fmt::Display for $type {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+    };
+}
+
+text_form!(SessionState { Pending => "PENDING", Active => "ACTIVE", Idle => "IDLE", Expired => "EXPIRED" });
+text_form!(AuthState { PendingAuth => "PENDING_AUTH", Authorized => "AUTHORIZED", Rejected => "REJECTED" });
+
+/// Why a session ended: Acct-Terminate-Cause, RFC 2866 §5.10.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum TerminateCause {
+    /// The client released its address.
+    #[serde(rename = "User-Request")]
+    UserRequest,
+    /// The lease ran out.
+    #[serde(rename = "Lost-Carrier")]
+    LostCarrier,
+    /// No upload for the policy's idle time.
+    #[serde(rename = "Idle-Timeout")]
+    IdleTimeout,
+    /// The session's allotted time ran out.
+    #[serde(rename = "Session-Timeout")]
+    SessionTimeout,
+    /// An operator disconnected it.
+    #[serde(rename = "Admin-Reset")]
+    AdminReset,
+    /// The gateway was drained.
+    #[serde(rename = "Admin-Reboot")]
+    AdminReboot,
+    /// The client got another address, or another reason of the gateway's own.
+    #[serde(rename = "NAS-Request")]
+    NasRequest,
+    /// The host rebooted: the kernel's counters are gone.
+    #[serde(rename = "NAS-Reboot")]
+    NasReboot,
+    /// Another device took the circuit, or the device moved.
+    #[serde(rename = "Port-Preempted")]
+    PortPreempted,
+}
+
+text_form!(TerminateCause {
+    UserRequest => "User-Request",
+    LostCarrier => "Lost-Carrier",
+    IdleTimeout => "Idle-Timeout",
+    SessionTimeout => "Session-Timeout",
+    AdminReset => "Admin-Reset",
+    AdminReboot => "Admin-Reboot",
+    NasRequest => "NAS-Request",
+    NasReboot => "NAS-Reboot",
+    PortPreempted => "Port-Preempted",
+});
+
+impl TerminateCause {
+    /// The value of the RADIUS attribute (RFC 2866 §5.10).
+    pub const fn code(self) -> u32 {
+        match self {
+            Self::UserRequest => 1,
+            Self::LostCarrier => 2,
+            Self::IdleTimeout => 4,
+            Self::SessionTimeout => 5,
+            Self::AdminReset => 6,
+            Self::AdminReboot => 7,
+            Self::NasRequest => 10,
+            Self::NasReboot => 11,
+            Self::PortPreempted => 13,
+        }
+    }
+}
+
+/// A subscriber's limits in kbit/s of IP octets, with bursts in kbit. `None` = no limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Rates {
+    /// Towards the subscriber, kbit/s.
+    pub down_kbps: Option<u32>,
+    /// From the subscriber, kbit/s.
+    pub up_kbps: Option<u32>,
+    /// Towards the subscriber, kbit.
+    pub down_burst_kbit: Option<u32>,
+    /// From the subscriber, kbit.
+    pub up_burst_kbit: Option<u32>,
+}
+
+/// All that is known of one session at one moment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SessionSnapshot {
+    /// The session.
+    pub session_id: SessionId,
+    /// Acct-Session-Id, RFC 2866 §5.5.
+    pub acct_session_id: String,
+    /// User-Name as sent to RADIUS.
+    pub subscriber: String,
+    /// Agent Circuit ID.
+    pub circuit_id: Octets,
+    /// Agent Remote ID.
+    pub remote_id: Octets,
+    /// The access router's name.
+    pub router: String,
+    /// The access router's address, where the session came through one.
+    pub giaddr: Option<Ipv4Addr>,
+    /// The client's hardware address.
+    pub mac: MacAddr,
+    /// The leased address.
+    pub ip: Ipv4Addr,
+    /// Host Name (DHCP option 12) as the client sent it, made printable; for people only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hostname: Option<String>,
+    /// Where it is in its life.
+    pub state: SessionState,
+    /// What AAA said.
+    pub auth: AuthState,
+    /// The SubscriberPolicy in force.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<String>,
+    /// The limits in force.
+    pub rates: Rates,
+    /// What it moved since its start.
+    pub counters: Counters,
+    /// When it started.
+    pub started_at: Timestamp,
+    /// Length so far in milliseconds of boot time: no clock step shows in it.
+    pub elapsed_ms: u64,
+    /// When the lease ends, as far as the server's last ACK says.
+    pub lease_expires_at: Timestamp,
+    /// Set on the last event of the session only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<Ended>,
+}
+
+/// How a session ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Ended {
+    /// Acct-Terminate-Cause.
+    pub cause: TerminateCause,
+    /// More exactly, for people: e.g. `DHCPRELEASE`.
+    pub detail: String,
+}

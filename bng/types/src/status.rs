@@ -1,0 +1,89 @@
+//! The gateway's status and control endpoint: HTTPS with mutual TLS on the node's address, for the operator and the api.
+//!
+//! - `GET /v1/status?after=VERSION&waitSeconds=N` answers a [`BngStatus`] as soon as its version is past VERSION, at the
+//!   latest after N (0–60) seconds;
+//! - `POST /v1/sessions/{session id}/disconnect` answers a [`DisconnectAnswer`] when it is done (404: no such session);
+//! - `POST /v1/drain` stops every session; [`BngStatus::drained`] tells when that is done and published.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    event::BngHealth,
+    id::{BngId, InstanceId},
+};
+
+/// How the gateway is, by its own word.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BngStatus {
+    /// Grows with every change; for the next `after`. A restart of the daemon may lower it.
+    pub version: u64,
+    /// The gateway.
+    pub bng_id: BngId,
+    /// The life of its journal.
+    pub instance_id: InstanceId,
+    /// The `configRevision` of the configuration in force.
+    pub config_revision: String,
+    /// ConfigApplied, LinksReady, PoolsMatch, DhcpReachable, RadiusReachable, EventsFlowing, LeasesReconciled.
+    pub conditions: Vec<Condition>,
+    /// Sessions by state.
+    pub sessions: SessionCounts,
+    /// The load.
+    pub health: BngHealth,
+    /// The last seq given out.
+    pub last_seq: u64,
+    /// The last seq known to be committed in the database.
+    pub committed_seq: u64,
+    /// A drain was ordered.
+    pub draining: bool,
+    /// Every session is stopped, accounted, and its events are committed.
+    pub drained: bool,
+    /// Dropped messages by label, since the daemon started.
+    pub drops: std::collections::BTreeMap<String, u64>,
+    /// When this was said.
+    pub at: Timestamp,
+}
+
+/// One condition, to be shown on the BNG object (Kubernetes API conventions).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Condition {
+    /// CamelCase type.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// `None` = Unknown.
+    pub status: Option<bool>,
+    /// CamelCase reason.
+    pub reason: String,
+    /// For people; says what to do when the condition is bad.
+    pub message: String,
+}
+
+/// Sessions by state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SessionCounts {
+    /// All.
+    pub total: u32,
+    /// SessionState PENDING.
+    pub pending: u32,
+    /// SessionState ACTIVE.
+    pub active: u32,
+    /// SessionState IDLE.
+    pub idle: u32,
+    /// AuthState AUTHORIZED.
+    pub authorized: u32,
+    /// AuthState REJECTED.
+    pub rejected: u32,
+}
+
+/// What came of an order to disconnect.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DisconnectAnswer {
+    /// True: the session is stopped and journalled.
+    pub done: bool,
+    /// Why not, for people.
+    pub reason: Option<String>,
+}
