@@ -1,0 +1,1 @@
+//! Small wrappers of system calls that no crate offers safely.
