@@ -1,0 +1,72 @@
+//! What the gateway does to packets, and what the dashboard shows of it.
+
+use serde_json::Value;
+
+use crate::lab::{Lab, ensure, eventually, output};
+
+/// The host behind the uplink.
+const INTERNET: &str = "198.51.100.10";
+
+pub fn gate_is_open_for_the_authorized(lab: &Lab) -> Result<(), String> {
+    for subscriber in 1..=7 {
+        let node = format!("sub-0{subscriber}");
+        eventually(10, || lab.exec(&node, &["ping", "-c", "1", "-W", "1", INTERNET]))?;
+    }
+    let address = lab.exec("sub-08", &["ip", "-4", "-br", "address", "show", "dev", "eth0"])?;
+    ensure(address.contains("100.64.4."), || format!("sub-08 should have an address all the same: {address}"))?;
+    ensure(lab.exec("sub-08", &["ping", "-c", "2", "-W", "1", INTERNET]).is_err(), || "a rejected subscriber got through".into())
+}
+
+pub fn protected_networks(lab: &Lab) -> Result<(), String> {
+    for target in ["10.231.0.11", "10.231.1.2", "10.231.0.2", "10.231.0.1", "10.96.0.1"] {
+        let reached = lab.exec("sub-01", &["ping", "-c", "1", "-W", "1", target]);
+        ensure(reached.is_err(), || format!("a subscriber reached {target}"))?;
+    }
+    for (host, port) in [("10.231.0.11", "10250"), ("10.231.11.1", "9443"), ("10.231.0.1", "6443"), ("10.96.0.1", "443")] {
+        let script = format!("timeout 2 bash -c 'exec 3<>/dev/tcp/{host}/{port}'");
+        ensure(lab.exec("sub-01", &["sh", "-c", &script]).is_err(), || format!("a subscriber opened {host}:{port}"))?;
+    }
+    Ok(())
+}
+
+/// An octet counter of a session.
+pub fn octets(session: &Value, name: &str) -> u64 {
+    session["status"]["counters"][name].as_u64().unwrap_or_default()
+}
+
+pub fn traffic_is_counted(lab: &Lab) -> Result<(), String> {
+    let before = octets(&lab.session_of("line-03")?, "inputOctets");
+    let report = lab.exec("sub-03", &["iperf3", "-c", INTERNET, "-R", "-n", "4M", "-J"])?;
+    let report: Value = serde_json::from_str(&report).map_err(|error| format!("{error} in {report}"))?;
+    let sent = report["end"]["sum_received"]["bytes"].as_u64().ok_or_else(|| format!("{report:#}"))?;
+    eventually(90, || {
+        let counted = octets(&lab.session_of("line-03")?, "inputOctets") - before;
+        // 52 octets of IP and TCP headers for each 1,448 of payload: 3.6 %; and a little for what TCP says besides.
+        let expected = sent + sent * 52 / 1448;
+        ensure(counted * 100 >= expected * 98 && counted * 100 <= expected * 105, || {
+            format!("iperf3 moved {sent} octets, that is about {expected} with headers; {counted} were counted")
+        })
+    })
+}
+
+pub fn malformed_frame_is_counted(lab: &Lab) -> Result<(), String> {
+    let drops = || -> Result<u64, String> {
+        let metrics = lab.exec("bng-01", &["curl", "-s", "--max-time", "5", "http://10.231.0.11:9100/metrics"])?;
+        let line = metrics.lines().filter(|line| line.starts_with("lastmile_bng_dropped") && line.contains("dhcp_"));
+        Ok(line.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum())
+    };
+    let before = drops()?;
+    lab.exec("ar-01", &["bash", "-c", "printf 'no DHCP at all' > /dev/udp/10.231.1.2/67"])?;
+    eventually(10, || {
+        let after = drops()?;
+        ensure(after > before, || format!("{before} drops before, {after} after a frame that is no DHCP"))
+    })
+}
+
+pub fn dashboard(lab: &Lab) -> Result<(), String> {
+    let web = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../web");
+    let mut browser = std::process::Command::new("npm");
+    browser.args(["run", "--silent", "e2e"]).current_dir(web);
+    browser.env("LASTMILE_URL", lab.variable("LASTMILE_URL")?).env("LASTMILE_TOKEN", lab.variable("LASTMILE_TOKEN")?);
+    output(&mut browser).map(drop)
+}

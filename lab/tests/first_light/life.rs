@@ -1,0 +1,77 @@
+//! How sessions end.
+
+use serde_json::Value;
+
+use crate::{
+    gateway::octets,
+    kubernetes::condition,
+    lab::{EDGE, Lab, ensure, eventually},
+    record,
+};
+
+fn uid(session: &Value) -> String {
+    session["metadata"]["uid"].as_str().unwrap_or_default().to_owned()
+}
+
+/// `cause|input octets|output octets` of a session in the history.
+fn history(lab: &Lab, uid: &str) -> Result<(String, u64, u64), String> {
+    let row = lab.sql(
+        "lastmile",
+        &format!("SELECT terminate_cause, input_octets, output_octets FROM sessions_history WHERE session_id = '{uid}'"),
+    )?;
+    let mut cells = row.split('|');
+    let cause = cells.next().filter(|cause| !cause.is_empty()).ok_or_else(|| format!("{uid} is not in the history"))?;
+    let mut number = || cells.next().and_then(|cell| cell.parse().ok()).unwrap_or_default();
+    Ok((cause.to_owned(), number(), number()))
+}
+
+/// The session's one row in radacct is closed with these octets, named from the port's side.
+fn accounted(lab: &Lab, session: &Value, cause: &str, download: u64, upload: u64) -> Result<(), String> {
+    let id = session["spec"]["acctSessionId"].as_str().ok_or_else(|| format!("no acctSessionId in {session:#}"))?;
+    let query = format!(
+        "SELECT acctterminatecause, acctoutputoctets, acctinputoctets, acctstoptime IS NOT NULL FROM radacct WHERE acctsessionid = '{id}'"
+    );
+    eventually(15, || {
+        let rows = lab.sql("radius", &query)?;
+        ensure(rows == format!("{cause}|{download}|{upload}|t"), || format!("radacct has {rows:?}"))
+    })
+}
+
+pub fn release(lab: &Lab) -> Result<(), String> {
+    let session = lab.session_of("line-03")?;
+    ensure(octets(&session, "inputOctets") > 1_000_000, || format!("no traffic on record: {session:#}"))?;
+    lab.run(&["subscriber", "release", "sub-03"])?;
+    let (cause, download, upload) = eventually(20, || history(lab, &uid(&session)))?;
+    ensure(cause == "User-Request", || cause)?;
+    ensure(download >= octets(&session, "inputOctets"), || format!("the history has only {download} octets"))?;
+    accounted(lab, &session, "User-Request", download, upload)?;
+    ensure(lab.session_of("line-03").is_err(), || "the session is still live".into())?;
+    let kinds = lab.sql("lastmile", "SELECT count(*) FROM session_events WHERE event_type = 'SESSION_STOP'")?;
+    ensure(kinds == "1", || format!("{kinds} SESSION_STOP events after one release"))?;
+    lab.run(&["subscriber", "start", "sub-03"])?;
+    let next = eventually(40, || lab.session_of("line-03"))?;
+    ensure(uid(&next) != uid(&session), || "a new session has the old one's identity".into())
+}
+
+pub fn delete_session(lab: &Lab) -> Result<(), String> {
+    let session = lab.session_of("line-02")?;
+    let name = session["metadata"]["name"].as_str().unwrap_or_default();
+    lab.kubectl(&format!("delete session {name} -n {EDGE} --wait=false"))?;
+    let (cause, download, upload) = eventually(20, || history(lab, &uid(&session)))?;
+    ensure(cause == "Admin-Reset", || cause)?;
+    accounted(lab, &session, "Admin-Reset", download, upload)
+}
+
+pub fn delete_bng(lab: &Lab) -> Result<(), String> {
+    let sessions: Vec<Value> =
+        lab.sessions()?.into_iter().filter(|session| session["metadata"]["labels"]["lastmile.io/bng"] == "bng-02").collect();
+    ensure(sessions.len() == 4, || format!("{} sessions on bng-02", sessions.len()))?;
+    let bng = lab.json(&format!("get bng bng-02 -n {EDGE}"))?;
+    ensure(condition(&bng, "Ready") == Some("True"), || format!("{:#}", bng["status"]))?;
+    lab.kubectl(&format!("delete bng bng-02 -n {EDGE} --timeout=60s"))?;
+    for session in &sessions {
+        let (cause, ..) = eventually(20, || history(lab, &uid(session)))?;
+        ensure(cause == "Admin-Reboot", || cause)?;
+    }
+    record::gapless(lab)
+}

@@ -1,0 +1,67 @@
+//! First light, end to end: the whole lab, seen through the commands that its user types.
+//!
+//! One lab serves all trials, in this order; it is taken down at the end, whatever happened. Needs root and the machine's one
+//! lab: `cargo test -p lastmile-lab --features e2e --test first_light`.
+
+mod gateway;
+mod kubernetes;
+mod lab;
+mod life;
+mod record;
+mod restart;
+
+use libtest_mimic::{Arguments, Failed, Trial};
+
+use crate::lab::Lab;
+
+type Check = fn(&Lab) -> Result<(), String>;
+
+/// In the order in which they run: later ones end sessions that earlier ones look at.
+const CHECKS: &[(&str, Check)] = &[
+    ("bngs_are_ready_and_say_how_they_are", kubernetes::bngs_are_ready),
+    ("seven_sessions_are_authorized_and_one_is_rejected", kubernetes::sessions_are_listed),
+    ("sessions_are_found_by_name_and_label_in_every_form", kubernetes::sessions_by_name_and_label),
+    ("sessions_are_described_and_explained", kubernetes::describe_and_explain),
+    ("routers_and_policies_are_listed", kubernetes::routers_and_policies),
+    ("a_bng_that_cannot_work_is_refused_with_a_sentence", kubernetes::bad_bng_is_refused),
+    ("a_missing_secret_is_a_condition_that_heals", kubernetes::missing_secret_heals),
+    ("kea_saw_circuit_remote_and_relay_id", record::kea_saw_option_82),
+    ("the_gate_is_open_for_the_authorized_only", gateway::gate_is_open_for_the_authorized),
+    ("subscribers_reach_neither_node_nor_services", gateway::protected_networks),
+    ("traffic_is_counted_for_the_subscriber", gateway::traffic_is_counted),
+    ("a_malformed_frame_is_counted_and_dropped", gateway::malformed_frame_is_counted),
+    ("every_kind_of_event_and_every_table_is_there", record::events_and_tables),
+    ("the_dashboard_shows_sessions_and_bngs", gateway::dashboard),
+    ("a_gateway_killed_goes_on_where_it_was", restart::gateway_killed),
+    ("control_plane_killed_heals_by_itself", restart::control_plane_killed),
+    ("helm_upgrade_cuts_nobody_off", restart::helm_upgrade),
+    ("a_dead_dhcp_server_is_said_and_heals", restart::dhcp_server_stopped),
+    ("a_release_moves_the_session_to_history", life::release),
+    ("kubectl_delete_session_disconnects", life::delete_session),
+    ("kubectl_delete_bng_drains", life::delete_bng),
+];
+
+fn main() {
+    let arguments = Arguments { test_threads: Some(1), ..Arguments::from_args() };
+    if arguments.list {
+        libtest_mimic::run(&arguments, CHECKS.iter().map(|(name, _)| Trial::test(*name, || Ok(()))).collect()).exit();
+    }
+    let lab: &'static Lab = Box::leak(Box::new(Lab::up().unwrap_or_else(|error| panic!("the lab did not come up: {error}"))));
+    let trials = CHECKS
+        .iter()
+        .map(|&(name, check)| Trial::test(name, move || check(lab).map_err(|error| lab.failed(name, error))))
+        .collect();
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    if let Err(error) = lab.down() {
+        eprintln!("{error}");
+        std::process::exit(1);
+    }
+    conclusion.exit();
+}
+
+impl Lab {
+    fn failed(&self, name: &str, error: String) -> Failed {
+        eprintln!("--- {name}: {error}\n{}", self.picture());
+        error.into()
+    }
+}
