@@ -1,0 +1,182 @@
+//! UDP over IPv4 over Ethernet (RFC 768, RFC 791).
+//!
+//! Fragments and VLAN tags are refused; IP options are stepped over. Built packets have TTL 64, DF, no options, and both
+//! checksums.
+
+use std::net::{Ipv4Addr, SocketAddrV4};
+
+use lastmile_types::MacAddr;
+use pnet_packet::{
+    Packet,
+    ethernet::{EtherTypes, EthernetPacket, MutableEthernetPacket},
+    ip::IpNextHeaderProtocols,
+    ipv4::{self, Ipv4Flags, Ipv4Packet, MutableIpv4Packet},
+    udp::{self, MutableUdpPacket, UdpPacket},
+};
+
+use crate::Drop;
+
+const ETHERNET_HEADER: usize = EthernetPacket::minimum_packet_size();
+const IPV4_HEADER: usize = Ipv4Packet::minimum_packet_size();
+const UDP_HEADER: usize = UdpPacket::minimum_packet_size();
+/// The longest UDP payload of an IPv4 packet without options, octets.
+pub const MAX_PAYLOAD: usize = u16::MAX as usize - IPV4_HEADER - UDP_HEADER;
+
+/// Whether a captured packet's UDP checksum is worth looking at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Checksum {
+    /// Verify it; zero means that the sender computed none (RFC 768).
+    Verify,
+    /// The sender is on this host and left it to the network card.
+    Unfinished,
+}
+
+/// One UDP datagram and where it was seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UdpFrame<'a> {
+    /// Ethernet source.
+    pub src_mac: MacAddr,
+    /// Ethernet destination.
+    pub dst_mac: MacAddr,
+    /// IPv4 source.
+    pub src: Ipv4Addr,
+    /// IPv4 destination.
+    pub dst: Ipv4Addr,
+    /// UDP source port.
+    pub sport: u16,
+    /// UDP destination port.
+    pub dport: u16,
+    /// What the datagram carries.
+    pub payload: &'a [u8],
+}
+
+/// Takes a frame apart, from its Ethernet header on. Octets after the IPv4 packet (Ethernet padding) are ignored.
+pub fn parse(bytes: &[u8], checksum: Checksum) -> Result<UdpFrame<'_>, Drop> {
+    let ethernet = EthernetPacket::new(bytes).ok_or(Drop::Truncated)?;
+    if ethernet.get_ethertype() != EtherTypes::Ipv4 {
+        return Err(Drop::NotIpv4);
+    }
+    let (src, dst, datagram) = parse_ipv4(&bytes[ETHERNET_HEADER..])?;
+    let header = UdpPacket::new(datagram).ok_or(Drop::Truncated)?;
+    let length = usize::from(header.get_length());
+    if length < UDP_HEADER || length > datagram.len() {
+        return Err(Drop::UdpMalformed);
+    }
+    let datagram = &datagram[..length];
+    let verify = checksum == Checksum::Verify && header.get_checksum() != 0;
+    if verify && !udp_checksum_holds(datagram, src, dst) {
+        return Err(Drop::UdpChecksum);
+    }
+    Ok(UdpFrame {
+        src_mac: MacAddr(ethernet.get_source().octets()),
+        dst_mac: MacAddr(ethernet.get_destination().octets()),
+        src,
+        dst,
+        sport: header.get_source(),
+        dport: header.get_destination(),
+        payload: &datagram[UDP_HEADER..],
+    })
+}
+
+fn parse_ipv4(bytes: &[u8]) -> Result<(Ipv4Addr, Ipv4Addr, &[u8]), Drop> {
+    let header = Ipv4Packet::new(bytes).ok_or(Drop::Truncated)?;
+    let header_length = usize::from(header.get_header_length()) * 4;
+    let total_length = usize::from(header.get_total_length());
+    if header.get_version() != 4 || header_length < IPV4_HEADER || total_length < header_length {
+        return Err(Drop::Ipv4Malformed);
+    }
+    if total_length > bytes.len() {
+        return Err(Drop::Truncated);
+    }
+    // Not pnet's: it skips the checksum's own octets by position, which is the same sum, but panics on a header that is cut.
+    if ones_complement_sum(&bytes[..header_length]) != 0xffff {
+        return Err(Drop::Ipv4Checksum);
+    }
+    if header.get_fragment_offset() != 0 || header.get_flags() & Ipv4Flags::MoreFragments != 0 {
+        return Err(Drop::Fragment);
+    }
+    if header.get_next_level_protocol() != IpNextHeaderProtocols::Udp {
+        return Err(Drop::NotUdp);
+    }
+    Ok((header.get_source(), header.get_destination(), &bytes[header_length..total_length]))
+}
+
+fn ones_complement_sum(bytes: &[u8]) -> u16 {
+    let mut sum: u32 = bytes.chunks(2).map(|pair| u32::from(u16::from_be_bytes([pair[0], *pair.get(1).unwrap_or(&0)]))).sum();
+    while sum > 0xffff {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    sum as u16
+}
+
+fn udp_checksum_holds(datagram: &[u8], src: Ipv4Addr, dst: Ipv4Addr) -> bool {
+    let Some(header) = UdpPacket::new(datagram) else { return false };
+    let expected = match udp::ipv4_checksum(&header, &src, &dst) {
+        0 => 0xffff, // RFC 768: a computed zero is sent as all ones
+        sum => sum,
+    };
+    header.get_checksum() == expected
+}
+
+/// The payload is longer than an IPv4 packet can carry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a payload of {0} octets does not fit a UDP datagram")]
+pub struct TooLong(pub usize);
+
+/// An IPv4 packet for a raw socket (`IP_HDRINCL`).
+pub fn packet(src: SocketAddrV4, dst: SocketAddrV4, payload: &[u8]) -> Result<Vec<u8>, TooLong> {
+    let mut bytes = vec![0; IPV4_HEADER + UDP_HEADER + payload.len()];
+    fill_packet(&mut bytes, src, dst, payload)?;
+    Ok(bytes)
+}
+
+/// A whole Ethernet frame.
+pub fn ethernet(
+    src_mac: MacAddr,
+    dst_mac: MacAddr,
+    src: SocketAddrV4,
+    dst: SocketAddrV4,
+    payload: &[u8],
+) -> Result<Vec<u8>, TooLong> {
+    let mut bytes = vec![0; ETHERNET_HEADER + IPV4_HEADER + UDP_HEADER + payload.len()];
+    fill_packet(&mut bytes[ETHERNET_HEADER..], src, dst, payload)?;
+    if let Some(mut header) = MutableEthernetPacket::new(&mut bytes) {
+        header.set_source(src_mac.0.into());
+        header.set_destination(dst_mac.0.into());
+        header.set_ethertype(EtherTypes::Ipv4);
+    }
+    Ok(bytes)
+}
+
+fn fill_packet(bytes: &mut [u8], src: SocketAddrV4, dst: SocketAddrV4, payload: &[u8]) -> Result<(), TooLong> {
+    let too_long = TooLong(payload.len());
+    if payload.len() > MAX_PAYLOAD {
+        return Err(too_long);
+    }
+    let total_length = bytes.len() as u16;
+    {
+        let mut datagram = MutableUdpPacket::new(&mut bytes[IPV4_HEADER..]).ok_or(too_long)?;
+        datagram.set_source(src.port());
+        datagram.set_destination(dst.port());
+        datagram.set_length(total_length - IPV4_HEADER as u16);
+        datagram.set_payload(payload);
+        let checksum = match udp::ipv4_checksum(&datagram.to_immutable(), src.ip(), dst.ip()) {
+            0 => 0xffff,
+            sum => sum,
+        };
+        datagram.set_checksum(checksum);
+    }
+    let mut header = MutableIpv4Packet::new(bytes).ok_or(too_long)?;
+    header.set_version(4);
+    header.set_header_length(5);
+    header.set_total_length(total_length);
+    header.set_flags(Ipv4Flags::DontFragment);
+    header.set_ttl(64);
+    header.set_next_level_protocol(IpNextHeaderProtocols::Udp);
+    header.set_source(*src.ip());
+    header.set_destination(*dst.ip());
+    let checksum = ipv4::checksum(&header.to_immutable());
+    header.set_checksum(checksum);
+    debug_assert_eq!(header.packet().len(), usize::from(total_length));
+    Ok(())
+}
