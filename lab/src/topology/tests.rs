@@ -1,0 +1,45 @@
+use super::{Client, Topology, TopologyError};
+
+const FILE: &str = include_str!("../../topology.toml");
+
+fn broken(from: &str, to: &str) -> TopologyError {
+    assert!(FILE.contains(from), "{from} is not in the topology");
+    Topology::parse(&FILE.replacen(from, to, 1)).expect_err("must be refused")
+}
+
+#[test]
+fn the_shipped_topology_is_the_two_bng_lab() {
+    let topology = Topology::parse(FILE).expect("valid");
+    assert_eq!(topology.bngs.len(), 2);
+    assert_eq!(topology.routers_of("bng-01").count(), 2);
+    assert_eq!(topology.subscribers.len(), 8);
+    assert_eq!(topology.subscribers.iter().filter(|s| s.policy.is_none()).count(), 1);
+    assert_eq!(topology.subscribers[0].client, Client::Dhclient);
+    assert_eq!(topology.subscribers[1].circuit_id(), "ar-01|1/2");
+    assert_eq!(topology.user_name(&topology.subscribers[0]), "bng-01/line-01/ar-01|1%2F1");
+}
+
+#[test]
+fn what_cannot_be_built_is_refused_with_its_reason() {
+    let cases = [
+        (r#"name = "ar-01""#, r#"name = "router-with-a-name""#, "name \"router-with-a-name\""),
+        (r#"name = "ar-02""#, r#"name = "ar-01""#, "name ar-01 is used twice"),
+        (r#"bng = "bng-01""#, r#"bng = "bng-09""#, "ar-01 names bng-09"),
+        (r#"router = "ar-01""#, r#"router = "ar-09""#, "sub-01 names ar-09"),
+        ("10.231.11.3/24", "10.231.11.2/24", "address 10.231.11.2 is used twice"),
+        ("10.231.11.3/24", "10.231.12.9/24", "ar-02: 10.231.12.9 is outside 10.231.11.0/24"),
+        ("100.64.1.250", "100.64.9.250", "ar-01: 100.64.9.250 is outside 100.64.1.0/24"),
+        ("10.244.2.0/24", "10.244.1.0/24", "networks 10.244.1.0/24 and 10.244.1.0/24 overlap"),
+        ("port = 2", "port = 1", "port ar-01|1/1 is used twice"),
+        ("renew_seconds = 300", "renew_seconds = 600", "renew_seconds < rebind_seconds"),
+    ];
+    for (from, to, expected) in cases {
+        let text = broken(from, to).to_string();
+        assert!(text.starts_with(expected) || text.contains(expected), "{from} -> {to}: {text}");
+    }
+}
+
+#[test]
+fn unknown_fields_are_refused() {
+    assert!(matches!(broken("[dhcp]", "[dhcp]\nlease = 1"), TopologyError::Syntax(_)));
+}
