@@ -2,8 +2,7 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 STEP := scripts/step
-KUBERNETES := target/lab/kubernetes target/lab/pause
-KUBERNETES_VERSION := v1.36.3
+KUBERNETES := target/lab/lab-kube target/lab/pause
 export GOTOOLCHAIN := local
 export NEXT_TELEMETRY_DISABLED := 1
 
@@ -19,17 +18,9 @@ kubernetes: $(KUBERNETES) ## build the lab's Kubernetes (one binary, from the of
 
 web: web/out/index.html ## build the dashboard
 
-VERSION_FLAGS := -X k8s.io/component-base/version.gitVersion=$(KUBERNETES_VERSION) \
-	-X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=36
-
-target/lab/kubernetes: $(wildcard lab/kubernetes/*.go) lab/kubernetes/go.mod lab/kubernetes/go.sum
-	@$(STEP) 'Kubernetes from its Go modules (5 minutes the first time)' \
-		env CGO_ENABLED=0 go build -C lab/kubernetes -trimpath -ldflags '-s -w $(VERSION_FLAGS)' -o ../../$@ .
-	@touch $@
-
-target/lab/pause: $(wildcard lab/kubernetes/pause/*.go)
-	@$(STEP) 'pause' env CGO_ENABLED=0 go build -C lab/kubernetes -trimpath -ldflags '-s -w' -o ../../$@ ./pause
-	@touch $@
+$(KUBERNETES) &: $(wildcard lab/kubernetes/*.go lab/kubernetes/*/*.go) lab/kubernetes/go.mod lab/kubernetes/go.sum
+	@$(STEP) 'Kubernetes from its Go modules (5 minutes the first time)' lab/kubernetes/build.sh target/lab
+	@touch $(KUBERNETES)
 
 web/node_modules/.package-lock.json: web/package-lock.json
 	@$(STEP) 'npm packages' npm --prefix web ci --no-audit --no-fund

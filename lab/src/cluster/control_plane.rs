@@ -8,7 +8,7 @@ use anyhow::{Result, bail};
 use time::OffsetDateTime;
 
 use super::pki::{Authority, Credential, CredentialFiles, Identity, Store};
-use super::{ClusterContext, Node, kubeconfig};
+use super::{ClusterContext, Node, kubeconfig, pki};
 use crate::process::Part;
 
 /// etcd's ports, on loopback. They are not the usual ones: the machine may have an etcd of its own.
@@ -29,6 +29,7 @@ pub struct Keys {
     api_server: CredentialFiles,
     kubelet_client: CredentialFiles,
     signing_key: PathBuf,
+    verifying_key: PathBuf,
     controller_manager: PathBuf,
     scheduler: PathBuf,
 }
@@ -60,6 +61,7 @@ pub fn write_keys(context: &ClusterContext) -> Result<Keys> {
     let store = Store::open(&layout.pki())?;
     let authority = Authority::generate("lastmile-lab", now)?;
     let front_proxy = Authority::generate("lastmile-lab-front-proxy", now)?;
+    let (signing_key, verifying_key) = pki::signing_keys()?;
     let issue = |name: &str, identity: &Identity| store.write_credential(name, &authority.issue(identity, now)?);
     let keys = Keys {
         now,
@@ -72,7 +74,8 @@ pub fn write_keys(context: &ClusterContext) -> Result<Keys> {
         etcd: issue("etcd", &Identity::server("etcd", vec!["127.0.0.1".into(), "localhost".into()]))?,
         api_server: issue("kube-apiserver", &Identity::server("kube-apiserver", api_server_names(context)))?,
         kubelet_client: issue("kubelet-client", &Identity::client("kube-apiserver", Some("system:masters")))?,
-        signing_key: store.write("service-accounts.key", &super::pki::signing_key()?)?,
+        signing_key: store.write("service-accounts.key", &signing_key)?,
+        verifying_key: store.write("service-accounts.pub", &verifying_key)?,
         controller_manager: layout.pki().join("controller-manager.kubeconfig"),
         scheduler: layout.pki().join("scheduler.kubeconfig"),
         authority,
@@ -101,7 +104,9 @@ pub fn start_etcd(context: &ClusterContext, keys: &Keys) -> Result<Part> {
 /// Waits until etcd listens.
 pub fn wait_for_etcd(etcd: &mut Part) -> Result<()> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, ETCD_CLIENT_PORT));
-    etcd.wait_until(Duration::from_secs(20), || TcpStream::connect_timeout(&address, Duration::from_millis(200)).is_ok())
+    etcd.wait_until(Duration::from_secs(20), || {
+        TcpStream::connect_timeout(&address, Duration::from_millis(200)).is_ok()
+    })
 }
 
 /// Starts the API server.
@@ -153,7 +158,7 @@ fn api_server_arguments(context: &ClusterContext, keys: &Keys) -> Vec<String> {
         flag("kubelet-client-key", keys.kubelet_client.key.display()),
         flag("kubelet-preferred-address-types", "InternalIP"),
         flag("service-account-issuer", "https://kubernetes.default.svc.cluster.local"),
-        flag("service-account-key-file", keys.signing_key.display()),
+        flag("service-account-key-file", keys.verifying_key.display()),
         flag("service-account-signing-key-file", keys.signing_key.display()),
         flag("service-cluster-ip-range", context.service_cidr),
         flag("authorization-mode", "Node,RBAC"),

@@ -39,12 +39,6 @@ pub fn render(server: &str, authority: &str, user: &str, credential: &Credential
 }
 
 /// Writes a kubeconfig that only its owner can read.
-pub fn write(
-    path: &Path,
-    server: &str,
-    authority: &str,
-    user: &str,
-    credential: &Credential,
-) -> Result<()> {
+pub fn write(path: &Path, server: &str, authority: &str, user: &str, credential: &Credential) -> Result<()> {
     pki::write_private(path, &render(server, authority, user, credential))
 }

@@ -13,10 +13,7 @@ pub struct ClusterLayout {
 impl ClusterLayout {
     /// The layout below the lab's run folder and its folder of sockets.
     pub fn new(run: &Path, sockets: &Path) -> Self {
-        ClusterLayout {
-            run: run.to_owned(),
-            sockets: sockets.to_owned(),
-        }
+        ClusterLayout { run: run.to_owned(), sockets: sockets.to_owned() }
     }
 
     /// Key material of the control plane.
@@ -51,10 +48,7 @@ impl ClusterLayout {
 
     /// The files of one node.
     pub fn node(&self, name: &str) -> NodeLayout {
-        NodeLayout {
-            state: self.nodes().join(name),
-            sockets: self.sockets.join(name),
-        }
+        NodeLayout { state: self.nodes().join(name), sockets: self.sockets.join(name) }
     }
 }
 

@@ -102,7 +102,9 @@ impl ClusterContext {
     pub fn helm(&self) -> Command {
         let mut command = self.lab_kube("helm");
         command.arg("--kubeconfig").arg(self.kubeconfig());
-        for (variable, folder) in [("HELM_CACHE_HOME", "cache"), ("HELM_CONFIG_HOME", "config"), ("HELM_DATA_HOME", "data")] {
+        for (variable, folder) in
+            [("HELM_CACHE_HOME", "cache"), ("HELM_CONFIG_HOME", "config"), ("HELM_DATA_HOME", "data")]
+        {
             command.env(variable, self.run.join("helm").join(folder));
         }
         command
@@ -127,10 +129,8 @@ impl ClusterContext {
 #[derive(Debug)]
 pub struct Cluster {
     context: ClusterContext,
-    etcd: Part,
-    api_server: Part,
-    /// Controller manager and scheduler.
-    controllers: Vec<Part>,
+    /// The control plane, in the order in which it is taken down: the API server hangs without etcd.
+    control_plane: Vec<Part>,
     nodes: Vec<node::RunningNode>,
 }
 
@@ -138,7 +138,15 @@ pub struct Cluster {
 /// What a failed start has begun is taken down again.
 pub fn up(context: &ClusterContext) -> Result<Cluster> {
     clear_leftovers(context);
-    let pause = images::build(&images::Source::program("lastmile/pause", &context.programs.join("pause")), &context.image_cache)?;
+    start(context).inspect_err(|_| {
+        mounts::release(context);
+        clear_leftovers(context);
+    })
+}
+
+fn start(context: &ClusterContext) -> Result<Cluster> {
+    let pause = images::Source::program("lastmile/pause", &context.programs.join("pause"));
+    let pause = images::build(&pause, &context.image_cache)?;
     mounts::isolate(context)?;
     routes::add(context)?;
     let keys = control_plane::write_keys(context)?;
@@ -147,22 +155,8 @@ pub fn up(context: &ClusterContext) -> Result<Cluster> {
         node::write_files(context, node, &keys, &pause)?;
     }
     write_programs(context)?;
-    let cluster = start(context, &keys, &pause)?;
-    Ok(cluster)
-}
-
-fn start(context: &ClusterContext, keys: &control_plane::Keys, pause: &Image) -> Result<Cluster> {
-    // containerd and etcd come up together; kubelets wait for the API server by themselves.
-    let mut etcd = control_plane::start_etcd(context, keys)?;
-    let mut nodes = node::start_runtimes(context)?;
-    control_plane::wait_for_etcd(&mut etcd)?;
-    let api_server = control_plane::start_api_server(context, keys)?;
-    for node in &mut nodes {
-        node.wait_for_runtime()?;
-    }
-    import_images(context, std::slice::from_ref(pause))?;
-    let mut cluster = Cluster { context: context.clone(), etcd, api_server, controllers: Vec::new(), nodes };
-    match cluster.finish(keys) {
+    let mut cluster = Cluster { context: context.clone(), control_plane: Vec::new(), nodes: Vec::new() };
+    match cluster.start(&keys, &pause) {
         Ok(()) => Ok(cluster),
         Err(error) => {
             cluster.down();
@@ -172,26 +166,34 @@ fn start(context: &ClusterContext, keys: &control_plane::Keys, pause: &Image) ->
 }
 
 impl Cluster {
-    fn finish(&mut self, keys: &control_plane::Keys) -> Result<()> {
-        ready::wait_for_api(&self.context, &mut self.api_server)?;
-        self.controllers = control_plane::start_controllers(&self.context, keys)?;
-        for node in &mut self.nodes {
-            node.start_agents(&self.context)?;
+    /// containerd and etcd come up together, then the API server, then whatever talks to it.
+    fn start(&mut self, keys: &control_plane::Keys, pause: &Image) -> Result<()> {
+        let context = self.context.clone();
+        self.control_plane.push(control_plane::start_etcd(&context, keys)?);
+        for node in &context.nodes {
+            self.nodes.push(node::RunningNode::start_runtime(&context, node)?);
         }
+        self.control_plane.iter_mut().try_for_each(control_plane::wait_for_etcd)?;
+        self.control_plane.insert(0, control_plane::start_api_server(&context, keys)?);
+        self.nodes.iter_mut().try_for_each(node::RunningNode::wait_for_runtime)?;
+        import_images(&context, std::slice::from_ref(pause))?;
+        ready::wait_for_api(&context, &mut self.control_plane[0])?;
+        for controller in control_plane::start_controllers(&context, keys)? {
+            self.control_plane.insert(0, controller);
+        }
+        self.nodes.iter_mut().try_for_each(|node| node.start_agents(&context))?;
         ready::wait_for_nodes(self)?;
-        ready::wait_for_service_account(&self.context)
+        ready::wait_for_service_account(&context)
     }
 
     /// Every program of the cluster, for a status.
     pub fn parts(&mut self) -> Vec<&mut Part> {
-        let mut parts = vec![&mut self.etcd, &mut self.api_server];
-        parts.extend(self.controllers.iter_mut());
+        let mut parts: Vec<_> = self.control_plane.iter_mut().collect();
         parts.extend(self.nodes.iter_mut().flat_map(node::RunningNode::parts));
         parts
     }
 
-    /// Takes everything down. The order matters: the nodes' agents first, as they would start containers again; the
-    /// API server before etcd, without which it hangs.
+    /// Takes everything down. The order matters: the nodes' agents first, as they would start containers again.
     pub fn down(&mut self) {
         for node in &mut self.nodes {
             node.stop_agents();
@@ -202,11 +204,10 @@ impl Cluster {
         for node in &mut self.nodes {
             node.stop_runtime();
         }
-        for part in &mut self.controllers {
-            part.stop(Signal::SIGKILL, Duration::ZERO);
+        for part in &mut self.control_plane {
+            // Nothing of it is kept: what is told to end has no reason to linger.
+            part.stop(Signal::SIGKILL, Duration::from_secs(2));
         }
-        self.api_server.stop(Signal::SIGKILL, Duration::from_secs(2));
-        self.etcd.stop(Signal::SIGTERM, Duration::from_secs(2));
         mounts::release(&self.context);
         node::delete_pod_namespaces();
         clear_leftovers(&self.context);

@@ -2,6 +2,7 @@
 //! set in the kernel goes, in the lab's mount namespace, to places of the lab's own.
 
 use std::fs;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
@@ -28,14 +29,16 @@ const MADE_LIST: &str = "mount-points";
 
 /// Puts the lab's own places over the machine's. Must run in the lab's mount namespace.
 pub fn isolate(context: &ClusterContext) -> Result<()> {
-    fs::create_dir_all(&context.sockets).with_context(|| format!("make {}", context.sockets.display()))?;
+    for folder in [&context.run, &context.sockets] {
+        make_private(folder)?;
+    }
     for place in FIXED_PLACES.map(Path::new) {
         make_mount_point(context, place)?;
         mount(Some("lastmile-lab"), place, Some("tmpfs"), MsFlags::empty(), Some("mode=0711"))
             .with_context(|| format!("mount over {}", place.display()))?;
     }
     let state = context.layout().product_state();
-    fs::create_dir_all(&state)?;
+    make_private(&state)?;
     make_mount_point(context, Path::new(PRODUCT_STATE))?;
     bind(&state, Path::new(PRODUCT_STATE))?;
     show_kernel_settings(context)
@@ -43,13 +46,18 @@ pub fn isolate(context: &ClusterContext) -> Result<()> {
 
 fn show_kernel_settings(context: &ClusterContext) -> Result<()> {
     let folder = context.run.join("kernel-settings");
-    fs::create_dir_all(&folder)?;
+    make_private(&folder)?;
     for (setting, value) in KERNEL_SETTINGS {
         let shown = folder.join(setting.replace('/', "."));
         fs::write(&shown, format!("{value}\n"))?;
         bind(&shown, &Path::new("/proc/sys").join(setting))?;
     }
     Ok(())
+}
+
+fn make_private(folder: &Path) -> Result<()> {
+    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    made.with_context(|| format!("make {}", folder.display()))
 }
 
 fn bind(from: &Path, to: &Path) -> Result<()> {

@@ -53,13 +53,9 @@ pub fn write_files(context: &ClusterContext, node: &Node, keys: &Keys, pause: &I
     pki::write_private(&layout.cni_networks().join("10-pods.conflist"), &format!("{network:#}\n"))
 }
 
-/// Starts every node's containerd.
-pub fn start_runtimes(context: &ClusterContext) -> Result<Vec<RunningNode>> {
-    context.nodes.iter().map(|node| RunningNode::start_runtime(context, node)).collect()
-}
-
 impl RunningNode {
-    fn start_runtime(context: &ClusterContext, node: &Node) -> Result<Self> {
+    /// Starts a node's containerd.
+    pub fn start_runtime(context: &ClusterContext, node: &Node) -> Result<Self> {
         let layout = context.layout().node(&node.name);
         let place = context.place(Some(&node.netns));
         let mut command = place.command("containerd");
@@ -72,7 +68,8 @@ impl RunningNode {
     pub fn wait_for_runtime(&mut self) -> Result<()> {
         let socket = self.layout.containerd_socket();
         self.containerd.wait_until(Duration::from_secs(20), || {
-            let version = Command::new("ctr").arg("--address").arg(&socket).args(["--timeout", "2s", "version"]).output();
+            let version =
+                Command::new("ctr").arg("--address").arg(&socket).args(["--timeout", "2s", "version"]).output();
             version.is_ok_and(|output| output.status.success())
         })
     }

@@ -78,12 +78,7 @@ pub fn pod_network(node: &Node, layout: &NodeLayout) -> Value {
 }
 
 /// containerd's configuration.
-pub fn containerd(
-    layout: &NodeLayout,
-    pause_image: &str,
-    cni_programs: &Path,
-    snapshotter: &str,
-) -> String {
+pub fn containerd(layout: &NodeLayout, pause_image: &str, cni_programs: &Path, snapshotter: &str) -> String {
     let root = layout.containerd_root();
     let state = layout.containerd_state();
     let socket = layout.containerd_socket();

@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
-    Issuer, KeyPair, KeyUsagePurpose,
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose,
 };
 use time::{Duration, OffsetDateTime};
 
@@ -35,20 +35,12 @@ pub struct Identity {
 impl Identity {
     /// A client, which is a user and may be a member of a group.
     pub fn client(user: impl Into<String>, group: Option<&str>) -> Self {
-        Identity {
-            common_name: user.into(),
-            organization: group.map(str::to_owned),
-            names: Vec::new(),
-        }
+        Identity { common_name: user.into(), organization: group.map(str::to_owned), names: Vec::new() }
     }
 
     /// A server, reached by these names. It may dial its peers with the same certificate.
     pub fn server(common_name: &str, names: Vec<String>) -> Self {
-        Identity {
-            common_name: common_name.to_owned(),
-            organization: None,
-            names,
-        }
+        Identity { common_name: common_name.to_owned(), organization: None, names }
     }
 }
 
@@ -84,10 +76,7 @@ impl Authority {
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let key = KeyPair::generate()?;
         let certificate = params.self_signed(&key)?.pem();
-        Ok(Authority {
-            certificate,
-            issuer: Issuer::new(params, key),
-        })
+        Ok(Authority { certificate, issuer: Issuer::new(params, key) })
     }
 
     /// The authority's own certificate, PEM.
@@ -101,16 +90,11 @@ impl Authority {
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         if !identity.names.is_empty() {
-            params
-                .extended_key_usages
-                .push(ExtendedKeyUsagePurpose::ServerAuth);
+            params.extended_key_usages.push(ExtendedKeyUsagePurpose::ServerAuth);
         }
         let key = KeyPair::generate()?;
         let certificate = params.signed_by(&key, &self.issuer)?;
-        Ok(Credential {
-            certificate: certificate.pem(),
-            key: key.serialize_pem(),
-        })
+        Ok(Credential { certificate: certificate.pem(), key: key.serialize_pem() })
     }
 }
 
@@ -137,9 +121,7 @@ impl Store {
     /// Opens `folder`, which is made when it is missing.
     pub fn open(folder: &Path) -> Result<Self> {
         fs::create_dir_all(folder).with_context(|| format!("make {}", folder.display()))?;
-        Ok(Store {
-            folder: folder.to_owned(),
-        })
+        Ok(Store { folder: folder.to_owned() })
     }
 
     /// Writes one file and returns its path.
@@ -165,19 +147,16 @@ pub fn write_private(path: &Path, content: &str) -> Result<()> {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        let mut file = fs::OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(path)?;
+        let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
         file.write_all(content.as_bytes())
     };
     write().with_context(|| format!("write {}", path.display()))
 }
 
-/// A fresh key for signing service-account tokens, PKCS #8 PEM.
-pub fn signing_key() -> Result<String> {
-    Ok(KeyPair::generate()?.serialize_pem())
+/// A fresh key pair that signs service-account tokens: the private key, PKCS #8, and the public one, both PEM.
+pub fn signing_keys() -> Result<(String, String)> {
+    let key = KeyPair::generate()?;
+    Ok((key.serialize_pem(), key.public_key_pem()))
 }
 
 #[cfg(test)]

@@ -31,7 +31,8 @@ pub fn wait_for_nodes(cluster: &mut Cluster) -> Result<()> {
         }
         fail_on_a_dead_part(cluster)?;
         if Instant::now() > end {
-            let logs: Vec<_> = missing.iter().map(|node| cluster.context.logs.join(format!("kubelet-{node}.log"))).collect();
+            let logs: Vec<_> =
+                missing.iter().map(|node| cluster.context.logs.join(format!("kubelet-{node}.log"))).collect();
             let tails: Vec<_> = logs.iter().map(|log| tail(log, 15)).collect();
             bail!("not Ready within {} s: {}\n{}", NODES_LIMIT.as_secs(), missing.join(", "), tails.join("\n"));
         }
