@@ -1,7 +1,8 @@
-//! The embedded Kubernetes alone, on two throwaway nodes: brings it up, runs a command with its kubeconfig, takes it
-//! down. For work on `src/cluster`; run it as root, in namespaces of its own:
+//! The embedded Kubernetes alone, on two throwaway nodes: brings it up with an image of a program, runs a
+//! command that finds `KUBECONFIG` and the image's reference (`IMAGE`) in its environment, takes it down. For work on
+//! `src/cluster`; run it as root, in namespaces of its own:
 //!
-//! `unshare --pid --mount --net --fork --kill-child --mount-proc target/debug/examples/cluster FOLDER COMMAND…`
+//! `unshare --pid --mount --net --fork --kill-child --mount-proc target/debug/examples/cluster FOLDER PROGRAM COMMAND…`
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -9,21 +10,26 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 use lastmile_lab::cluster::{self, ClusterContext, Node};
+use lastmile_lab::images::{self, Source};
 use lastmile_lab::isolation;
 use lastmile_lab::process::run;
 
 fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
-    let folder = PathBuf::from(arguments.next().context("usage: cluster FOLDER COMMAND…")?);
+    let folder = PathBuf::from(arguments.next().context("usage: cluster FOLDER PROGRAM COMMAND…")?);
+    let image = PathBuf::from(arguments.next().context("usage: cluster FOLDER PROGRAM COMMAND…")?);
     isolation::mount_tmpfs("/run/netns")?;
     let context = context(&folder);
     wires(&context)?;
     let start = Instant::now();
     let mut cluster = cluster::up(&context)?;
     println!("up after {:.1} s", start.elapsed().as_secs_f32());
+    let image = images::build(&Source::program("example", &image), &context.image_cache)?;
+    cluster::import_images(&context, std::slice::from_ref(&image))?;
     let program = arguments.next().unwrap_or("bash".to_owned());
     let status = Command::new(program)
         .args(arguments)
+        .env("IMAGE", &image.reference)
         .env("KUBECONFIG", context.kubeconfig())
         .env("PATH", format!("{}:{}", context.layout().programs().display(), std::env::var("PATH")?))
         .status()?;
