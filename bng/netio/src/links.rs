@@ -1,7 +1,20 @@
 //! Interfaces: what they are, and when they change.
 
+use std::net::IpAddr;
+
+use futures::{StreamExt, TryStreamExt, channel::mpsc::UnboundedReceiver};
 use ipnet::Ipv4Net;
 use lastmile_types::MacAddr;
+use rtnetlink::{
+    Handle, MulticastGroup,
+    packet_core::{NetlinkMessage, NetlinkPayload},
+    packet_route::{
+        AddressFamily, RouteNetlinkMessage,
+        address::AddressAttribute,
+        link::{LinkAttribute, LinkFlags, LinkMessage},
+    },
+    sys::SocketAddr,
+};
 
 use crate::Error;
 
@@ -23,34 +36,101 @@ pub struct Link {
 }
 
 /// Reads interfaces over rtnetlink. Needs a tokio runtime; clones share one connection.
-#[derive(Clone)]
-pub struct Links {}
+#[derive(Debug, Clone)]
+pub struct Links {
+    handle: Handle,
+}
 
 impl Links {
     /// Connects.
     pub fn open() -> Result<Self, Error> {
-        todo!()
+        Ok(Self { handle: connect()? })
     }
 
     /// One interface by name; `None` when there is none.
     pub async fn get(&self, name: &str) -> Result<Option<Link>, Error> {
-        let _ = name;
-        todo!()
+        let found = self.handle.link().get().match_name(name).execute().try_next().await;
+        let message = match found {
+            Ok(Some(message)) => message,
+            Ok(None) => return Ok(None),
+            Err(rtnetlink::Error::NetlinkError(error)) if error.raw_code() == -libc::ENODEV => return Ok(None),
+            Err(error) => return Err(Error::rtnetlink("reading an interface")(error)),
+        };
+        let mut link = decode(name, &message);
+        let mut addresses = self.handle.address().get().set_link_index_filter(link.index).execute();
+        while let Some(message) = addresses.try_next().await.map_err(Error::rtnetlink("reading addresses"))? {
+            // IFA_LOCAL is our end; IFA_ADDRESS is the peer's where they differ.
+            let local = message.attributes.iter().find_map(|attribute| match attribute {
+                AddressAttribute::Local(IpAddr::V4(address)) => Some(*address),
+                _ => None,
+            });
+            if message.header.family == AddressFamily::Inet
+                && let Some(address) = local.and_then(|local| Ipv4Net::new(local, message.header.prefix_len).ok())
+            {
+                link.addresses.push(address);
+            }
+        }
+        Ok(Some(link))
     }
 }
 
+fn decode(name: &str, message: &LinkMessage) -> Link {
+    let mut link = Link {
+        index: message.header.index,
+        name: name.to_owned(),
+        mac: MacAddr::default(),
+        up: message.header.flags.contains(LinkFlags::Up | LinkFlags::LowerUp),
+        mtu: 0,
+        addresses: Vec::new(),
+    };
+    for attribute in &message.attributes {
+        match attribute {
+            LinkAttribute::Address(address) => link.mac = address.as_slice().try_into().map(MacAddr).unwrap_or_default(),
+            LinkAttribute::Mtu(mtu) => link.mtu = *mtu,
+            _ => {}
+        }
+    }
+    link
+}
+
+/// A connection, served by a task that ends with its last handle.
+pub(crate) fn connect() -> Result<Handle, Error> {
+    let (connection, handle, _) = rtnetlink::new_connection().map_err(Error::socket("opening an rtnetlink socket"))?;
+    tokio::spawn(connection);
+    Ok(handle)
+}
+
 /// Says when interfaces or their addresses change.
-pub struct LinkWatch {}
+#[derive(Debug)]
+pub struct LinkWatch {
+    messages: UnboundedReceiver<(NetlinkMessage<RouteNetlinkMessage>, SocketAddr)>,
+    /// Keeps the connection's task alive.
+    _handle: Handle,
+}
 
 impl LinkWatch {
     /// Subscribes to the kernel's notifications.
     pub fn open() -> Result<Self, Error> {
-        todo!()
+        let (connection, handle, messages) =
+            rtnetlink::new_multicast_connection(&[MulticastGroup::Link, MulticastGroup::Ipv4Ifaddr])
+                .map_err(Error::socket("subscribing to rtnetlink"))?;
+        tokio::spawn(connection);
+        Ok(Self { messages, _handle: handle })
     }
 
     /// Waits for a change of any interface or IPv4 address and returns the interface's index; the caller reads the new state.
-    /// Index 0 = notifications were lost, read everything. Cancel safe.
+    /// Index 0 = notifications were lost, read everything. Cancel safe. When the kernel closes the socket it waits for ever: pair it
+    /// with a period.
     pub async fn changed(&mut self) -> u32 {
-        todo!()
+        use RouteNetlinkMessage::{DelAddress, DelLink, NewAddress, NewLink};
+        while let Some((message, _)) = self.messages.next().await {
+            match message.payload {
+                NetlinkPayload::InnerMessage(NewLink(link) | DelLink(link)) => return link.header.index,
+                NetlinkPayload::InnerMessage(NewAddress(address) | DelAddress(address)) => return address.header.index,
+                NetlinkPayload::Overrun(_) | NetlinkPayload::Error(_) => return 0,
+                _ => {}
+            }
+        }
+        std::future::pending().await
     }
 }

@@ -7,12 +7,30 @@
 //! Every base chain accepts by default and its rules match the subscriber interfaces only, so nothing else on the node is
 //! touched. Elements outlive the process: [`Gate::open`] adopts them and replaces the rules around them in one transaction.
 
-use std::net::Ipv4Addr;
+use std::{
+    collections::{BTreeMap, HashSet},
+    ffi::CString,
+    io,
+    net::Ipv4Addr,
+};
 
 use ipnet::Ipv4Net;
 use lastmile_types::{BngId, Counters, session::Rates};
 
 use crate::Error;
+
+mod element;
+mod netlink;
+mod plan;
+mod rules;
+
+use element::{Count, Direction, Element, Limit};
+use netlink::{Message, Netlink, Reply};
+
+/// Changes per transaction: an echo for each must fit the socket's buffer, and forwarding waits for none of them.
+const CHUNK: usize = 256;
+const NFTA_CHAIN_TABLE: u16 = 1;
+const NFTA_CHAIN_NAME: u16 = 3;
 
 /// What the gate's rules are made from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,8 +60,8 @@ pub struct Admitted {
     pub ip: Ipv4Addr,
     /// Since it was admitted: IP octets and packets that passed the gate, whichever process admitted it.
     pub counters: Counters,
-    /// Whether a limit polices it, per direction (down, up).
-    pub limited: (bool, bool),
+    /// How it is policed, as the kernel holds it: a burst is always given where a rate is.
+    pub rates: Rates,
 }
 
 /// What to change.
@@ -80,41 +98,331 @@ pub struct Final {
 }
 
 /// The gate. Calls block for microseconds (a system call each); call them from one thread. Needs CAP_NET_ADMIN.
-pub struct Gate {}
+#[derive(Debug)]
+pub struct Gate {
+    netlink: Netlink,
+    table: String,
+    /// Who is in the sets, with what the limits' replacement cost: packets that passed between reading and replacing.
+    members: BTreeMap<Ipv4Addr, Member>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Member {
+    up: Side,
+    down: Side,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Side {
+    limit: Option<Limit>,
+    carry: Count,
+}
 
 impl Gate {
     /// Makes the table, or adopts the one that is there with every subscriber in it, and sets the rules to `config`.
     pub fn open(config: &GateConfig) -> Result<(Self, Vec<Admitted>), Error> {
-        let _ = config;
-        todo!()
+        let netlink = Netlink::open().map_err(Error::nftables("opening the netlink socket"))?;
+        let mut gate = Self { netlink, table: table_name(&config.bng_id), members: BTreeMap::new() };
+        gate.reconfigure(config)?;
+        let admitted = gate.adopt()?;
+        Ok((gate, admitted))
     }
 
     /// Replaces the rules; no subscriber and no counter is touched.
     pub fn reconfigure(&mut self, config: &GateConfig) -> Result<(), Error> {
-        let _ = config;
-        todo!()
+        let existing = self.existing()?;
+        let name = CString::new(self.table.as_str()).unwrap_or_default(); // see table_name: no NUL
+        let transaction = rules::replace(&name, &plan::ipv4(config), &plan::ipv6(config), config.size, &existing);
+        self.netlink
+            .exchange(&transaction.octets, transaction.begin, transaction.last)
+            .map_err(Error::nftables("replacing the rules"))?;
+        Ok(())
     }
 
     /// Makes all changes, in order, in transactions of a few hundred; returns the final counters of those evicted. After an error
     /// the kernel holds a prefix of the changes: read [`Gate::dump`] and start over.
     pub fn apply(&mut self, changes: &[Change]) -> Result<Vec<Final>, Error> {
-        let _ = changes;
-        todo!()
+        let mut finals = Vec::new();
+        let mut pending = Pending::default();
+        for change in changes {
+            let ip = change.ip();
+            if pending.messages.len() >= CHUNK * 2 || pending.touched.contains(&ip) {
+                self.commit(&mut pending, &mut finals)?;
+            }
+            match *change {
+                Change::Admit { rates, .. } if !self.members.contains_key(&ip) => {
+                    let member = Member::new(&rates);
+                    pending.admit(&self.table, ip, &member);
+                    self.members.insert(ip, member);
+                }
+                Change::Admit { rates, .. } | Change::SetRates { rates, .. } => {
+                    self.commit(&mut pending, &mut finals)?;
+                    self.set_rates(ip, &rates)?;
+                }
+                Change::Evict { .. } => {
+                    if let Some(member) = self.members.remove(&ip) {
+                        pending.evict(&self.table, ip, member);
+                    }
+                }
+            }
+        }
+        self.commit(&mut pending, &mut finals)?;
+        Ok(finals)
     }
 
     /// One subscriber's counters, exact at the moment of reading; `None` when it is not admitted.
     pub fn read(&mut self, ip: Ipv4Addr) -> Result<Option<Admitted>, Error> {
-        let _ = ip;
-        todo!()
+        let Some(member) = self.members.get(&ip).copied() else { return Ok(None) };
+        let (Some(up), Some(down)) = (self.read_element(Direction::Up, ip)?, self.read_element(Direction::Down, ip)?) else {
+            return Ok(None);
+        };
+        Ok(Some(member.admitted(&up, &down)))
     }
 
     /// Every subscriber. During changes by others it may miss or repeat some: never conclude from it that one has ended.
     pub fn dump(&mut self) -> Result<Vec<Admitted>, Error> {
-        todo!()
+        let up = self.dump_set(Direction::Up)?;
+        let down = self.dump_set(Direction::Down)?;
+        let both = up.values().filter_map(|up| Some((up, down.get(&up.ip)?)));
+        Ok(both.map(|(up, down)| self.members.get(&up.ip).copied().unwrap_or_default().admitted(up, down)).collect())
     }
 
     /// Removes the table with everything in it, whether or not it exists.
-    pub fn remove_table(self) -> Result<(), Error> {
-        todo!()
+    pub fn remove_table(mut self) -> Result<(), Error> {
+        let name = CString::new(self.table.as_str()).unwrap_or_default(); // see table_name: no NUL
+        let transaction = rules::remove(&name);
+        self.netlink
+            .exchange(&transaction.octets, transaction.begin, transaction.last)
+            .map_err(Error::nftables("removing the table"))?;
+        Ok(())
     }
+
+    /// Takes over what the sets hold. An address in one set only is no subscriber (somebody edited the table): it goes.
+    fn adopt(&mut self) -> Result<Vec<Admitted>, Error> {
+        let up = self.dump_set(Direction::Up)?;
+        let down = self.dump_set(Direction::Down)?;
+        let orphan = |direction, own: &BTreeMap<Ipv4Addr, Element>, other: &BTreeMap<Ipv4Addr, Element>| {
+            let alone: Vec<_> = own.keys().filter(|ip| !other.contains_key(ip)).map(|ip| (direction, *ip)).collect();
+            alone
+        };
+        let orphans = [orphan(Direction::Up, &up, &down), orphan(Direction::Down, &down, &up)].concat();
+        for (direction, ip) in orphans {
+            tracing::warn!(%ip, set = direction.set(), "removing a half-admitted address from the gate: it was not put there by us");
+            let delete = element::message(libc::NFT_MSG_DELSETELEM, 0, &self.table, direction, ip, None);
+            self.netlink.transaction(&[delete]).map_err(Error::nftables("removing an element"))?;
+        }
+        let both = || up.values().filter_map(|up| Some((up, down.get(&up.ip)?)));
+        let side = |element: &Element| Side { limit: element.limit, carry: Count::default() };
+        self.members = both().map(|(up, down)| (up.ip, Member { up: side(up), down: side(down) })).collect();
+        Ok(both().map(|(up, down)| Member::default().admitted(up, down)).collect())
+    }
+
+    fn existing(&mut self) -> Result<rules::Existing, Error> {
+        let wanted = [self.table.as_bytes(), &[0]].concat();
+        let mut existing = rules::Existing::default();
+        let list = |kind| Message {
+            kind,
+            flags: libc::NLM_F_DUMP,
+            family: libc::NFPROTO_IPV4,
+            attributes: netlink::Attributes::default(),
+        };
+        self.netlink
+            .dump(&list(libc::NFT_MSG_GETCHAIN), |chain| {
+                if netlink::attribute(&chain, NFTA_CHAIN_TABLE) == Some(&wanted) {
+                    let name = netlink::attribute(&chain, NFTA_CHAIN_NAME).unwrap_or_default();
+                    existing.chains.extend(CString::from_vec_with_nul(name.to_vec()));
+                }
+            })
+            .map_err(Error::nftables("listing chains"))?;
+        for direction in [Direction::Up, Direction::Down] {
+            match self.netlink.dump(&element::dump_message(&self.table, direction), |_| ()) {
+                Ok(()) => existing.sets.push(direction),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(Error::nftables("looking for the table")(error)),
+            }
+        }
+        Ok(existing)
+    }
+
+    fn commit(&mut self, pending: &mut Pending, finals: &mut Vec<Final>) -> Result<(), Error> {
+        let Pending { messages, evicted, .. } = std::mem::take(pending);
+        let replies = match self.netlink.transaction(&messages) {
+            Ok(replies) => replies,
+            Err(error) => {
+                // Nothing of it took effect; what we believed of it is wrong.
+                self.adopt()?;
+                return Err(Error::nftables("changing the sets")(error));
+            }
+        };
+        let mut echoes = BTreeMap::new();
+        collect_deleted(&replies, &mut echoes);
+        for (ip, member) in evicted {
+            let (Some(up), Some(down)) = echoes.remove(&ip).unwrap_or_default() else {
+                return Err(Error::Malformed { operation: "reading final counters" });
+            };
+            finals.push(Final { ip, counters: member.admitted(&up, &down).counters });
+        }
+        Ok(())
+    }
+
+    /// Replaces the element in one transaction with one that starts at the old counters. What passed between the reading and the
+    /// replacement is known from the echo and carried along.
+    fn set_rates(&mut self, ip: Ipv4Addr, rates: &Rates) -> Result<(), Error> {
+        let Some(old) = self.members.get(&ip).copied() else { return Ok(()) };
+        let new = Member::new(rates);
+        for direction in [Direction::Up, Direction::Down] {
+            if old.side(direction).limit == new.side(direction).limit {
+                continue;
+            }
+            let Some(before) = self.read_element(direction, ip)? else { continue };
+            let limit = new.side(direction).limit;
+            let replacement = Element { limit, ..before };
+            let table = &self.table;
+            let messages = [
+                element::message(libc::NFT_MSG_DELSETELEM, libc::NLM_F_ECHO, table, direction, ip, None),
+                element::message(libc::NFT_MSG_NEWSETELEM, libc::NLM_F_CREATE, table, direction, ip, Some(&replacement)),
+            ];
+            let replies = self.netlink.transaction(&messages).map_err(Error::nftables("replacing limits"))?;
+            let mut echoes = BTreeMap::new();
+            collect_deleted(&replies, &mut echoes);
+            let (up, down) = echoes.remove(&ip).unwrap_or_default();
+            let after = if direction == Direction::Up { up } else { down };
+            let after = after.ok_or(Error::Malformed { operation: "replacing limits" })?;
+            if let Some(member) = self.members.get_mut(&ip) {
+                let side = member.side_mut(direction);
+                side.limit = limit;
+                side.carry = side.carry.plus(after.count.minus(before.count));
+            }
+        }
+        Ok(())
+    }
+
+    fn read_element(&mut self, direction: Direction, ip: Ipv4Addr) -> Result<Option<Element>, Error> {
+        let message = element::message(libc::NFT_MSG_GETSETELEM, 0, &self.table, direction, ip, None);
+        match self.netlink.get(&message) {
+            Ok(Reply { attributes, .. }) => Ok(element::decode(&attributes).1.find(|element| element.ip == ip)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Error::nftables("reading an element")(error)),
+        }
+    }
+
+    fn dump_set(&mut self, direction: Direction) -> Result<BTreeMap<Ipv4Addr, Element>, Error> {
+        let mut elements = BTreeMap::new();
+        self.netlink
+            .dump(&element::dump_message(&self.table, direction), |attributes| {
+                elements.extend(element::decode(&attributes).1.map(|element| (element.ip, element)));
+            })
+            .map_err(Error::nftables("reading a set"))?;
+        Ok(elements)
+    }
+}
+
+impl Change {
+    fn ip(&self) -> Ipv4Addr {
+        match self {
+            Self::Admit { ip, .. } | Self::SetRates { ip, .. } | Self::Evict { ip } => *ip,
+        }
+    }
+}
+
+impl Member {
+    fn new(rates: &Rates) -> Self {
+        let side = |kbps, burst| Side { limit: Limit::new(kbps, burst), carry: Count::default() };
+        Self { up: side(rates.up_kbps, rates.up_burst_kbit), down: side(rates.down_kbps, rates.down_burst_kbit) }
+    }
+
+    fn side(&self, direction: Direction) -> &Side {
+        if direction == Direction::Up { &self.up } else { &self.down }
+    }
+
+    fn side_mut(&mut self, direction: Direction) -> &mut Side {
+        if direction == Direction::Up { &mut self.up } else { &mut self.down }
+    }
+
+    fn admitted(&self, up: &Element, down: &Element) -> Admitted {
+        let (sent, received) = (up.count.plus(self.up.carry), down.count.plus(self.down.carry));
+        let counters = Counters {
+            input_octets: received.octets,
+            output_octets: sent.octets,
+            input_packets: received.packets,
+            output_packets: sent.packets,
+        };
+        let kbps = |element: &Element| element.limit.map(|limit| (limit.rate / 125) as u32);
+        let burst = |element: &Element| element.limit.map(|limit| limit.burst / 125);
+        let rates = Rates {
+            down_kbps: kbps(down),
+            up_kbps: kbps(up),
+            down_burst_kbit: burst(down),
+            up_burst_kbit: burst(up),
+        };
+        Admitted { ip: up.ip, counters, rates }
+    }
+}
+
+impl Count {
+    fn plus(self, other: Self) -> Self {
+        Self { octets: self.octets.saturating_add(other.octets), packets: self.packets.saturating_add(other.packets) }
+    }
+
+    fn minus(self, other: Self) -> Self {
+        Self { octets: self.octets.saturating_sub(other.octets), packets: self.packets.saturating_sub(other.packets) }
+    }
+}
+
+/// A transaction in the making. An address occurs at most once in it.
+#[derive(Default)]
+struct Pending {
+    messages: Vec<Message>,
+    touched: HashSet<Ipv4Addr>,
+    evicted: Vec<(Ipv4Addr, Member)>,
+}
+
+impl Pending {
+    fn admit(&mut self, table: &str, ip: Ipv4Addr, member: &Member) {
+        self.touched.insert(ip);
+        for direction in [Direction::Up, Direction::Down] {
+            let element = Element { ip, count: Count::default(), limit: member.side(direction).limit };
+            let flags = libc::NLM_F_CREATE;
+            self.messages.push(element::message(libc::NFT_MSG_NEWSETELEM, flags, table, direction, ip, Some(&element)));
+        }
+    }
+
+    fn evict(&mut self, table: &str, ip: Ipv4Addr, member: Member) {
+        self.touched.insert(ip);
+        self.evicted.push((ip, member));
+        for direction in [Direction::Up, Direction::Down] {
+            let flags = libc::NLM_F_ECHO;
+            self.messages.push(element::message(libc::NFT_MSG_DELSETELEM, flags, table, direction, ip, None));
+        }
+    }
+}
+
+/// The elements that a transaction's echo says were deleted: from `up` and from `down`.
+fn collect_deleted(replies: &[Reply], echoes: &mut BTreeMap<Ipv4Addr, (Option<Element>, Option<Element>)>) {
+    for reply in replies.iter().filter(|reply| reply.kind == libc::NFT_MSG_DELSETELEM) {
+        let (direction, elements) = element::decode(&reply.attributes);
+        for element in elements {
+            let (up, down) = echoes.entry(element.ip).or_default();
+            match direction {
+                Some(Direction::Up) => *up = Some(element),
+                Some(Direction::Down) => *down = Some(element),
+                None => {}
+            }
+        }
+    }
+}
+
+/// `lastmile_<namespace>_<name>`: Kubernetes names hold no underscore, so no two gateways share a table. What is not a Kubernetes
+/// name, or too long for a table's, is told apart by a hash.
+fn table_name(bng_id: &BngId) -> String {
+    let id = bng_id.to_string();
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.';
+    let name: String = id.bytes().map(|byte| if plain(byte) { char::from(byte) } else { '_' }).collect();
+    let kubernetes = id.bytes().all(|byte| plain(byte) || byte == b'/');
+    if kubernetes && name.len() <= 200 {
+        return format!("lastmile_{name}");
+    }
+    // FNV-1a, 64 bits: stable across versions of this program.
+    let hash = id.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
+    format!("lastmile_{}_{hash:016x}", &name[..name.len().min(200)])
 }
