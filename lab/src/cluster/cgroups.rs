@@ -14,6 +14,8 @@ const MOUNT: &str = "/sys/fs/cgroup";
 const PARENT: &str = "lastmile-lab";
 /// How long killed processes may take to leave their groups.
 const KILL_LIMIT: Duration = Duration::from_secs(5);
+/// How long groups may take to empty before they are left behind.
+const REMOVE_LIMIT: Duration = Duration::from_secs(2);
 
 /// The path of a node's group inside each hierarchy, as the kubelet wants it.
 pub fn path(node: &str) -> String {
@@ -55,8 +57,16 @@ pub fn kill(node: &str) {
 
 /// Removes a node's group and all groups in it; those that hold a process stay.
 pub fn remove(node: &str) {
-    for hierarchy in hierarchies() {
-        remove_tree(&hierarchy.join(PARENT).join(node));
+    // A process that was just killed holds its group for a moment.
+    let end = Instant::now() + REMOVE_LIMIT;
+    loop {
+        let groups = hierarchies().into_iter().map(|hierarchy| hierarchy.join(PARENT).join(node));
+        let left: Vec<_> = groups.filter(|group| group.is_dir()).collect();
+        if left.is_empty() || Instant::now() > end {
+            return;
+        }
+        left.iter().for_each(|group| remove_tree(group));
+        std::thread::sleep(Duration::from_millis(20));
     }
 }
 

@@ -6,21 +6,18 @@
 //! namespaces made and the management bridge up. It changes nothing of the machine that [`Cluster::down`] or the end
 //! of those namespaces does not undo; what then is left of a killed run, [`clear_leftovers`] removes.
 
-use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
-use std::path::PathBuf;
-use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use ipnet::Ipv4Net;
 use nix::sys::signal::Signal;
 
 use crate::images::{self, Image};
-use crate::process::{Part, Place};
+use crate::process::Part;
 
 mod cgroups;
+mod context;
 mod control_plane;
+pub mod deploy;
 mod kubeconfig;
 mod layout;
 mod mounts;
@@ -30,100 +27,8 @@ mod pki;
 mod ready;
 mod routes;
 
+pub use context::{CNI_PROGRAMS, ClusterContext, Node};
 pub use layout::{ClusterLayout, NodeLayout};
-
-/// What the cluster is made of. Everything comes from the topology and the lab's folders.
-#[derive(Clone, Debug)]
-pub struct ClusterContext {
-    /// The lab's run folder (0700): state, keys, kubeconfig.
-    pub run: PathBuf,
-    /// A short folder for unix sockets, whose addresses hold 107 bytes, e.g. `/run/lastmile-lab`.
-    pub sockets: PathBuf,
-    /// Folder of the logs, `PART.log`.
-    pub logs: PathBuf,
-    /// The folder of `lab-kube` and `pause`, e.g. `target/lab`.
-    pub programs: PathBuf,
-    /// Where image archives are cached, e.g. `target/lab/images`.
-    pub image_cache: PathBuf,
-    /// Where Debian's `containernetworking-plugins` are, `/usr/lib/cni`.
-    pub cni_programs: PathBuf,
-    /// The nodes.
-    pub nodes: Vec<Node>,
-    /// The address of the root namespace on the management network, where the API server listens.
-    pub api_address: Ipv4Addr,
-    /// The port of the API server.
-    pub api_port: u16,
-    /// The range of the Services' addresses.
-    pub service_cidr: Ipv4Net,
-    /// Network namespaces beside the nodes (none: the root one) that reach pods through the nodes.
-    pub pod_clients: Vec<Option<String>>,
-}
-
-/// A node of the cluster: a network namespace that takes the part of a machine.
-#[derive(Clone, Debug)]
-pub struct Node {
-    /// Its name, as Kubernetes knows it.
-    pub name: String,
-    /// Its address on the management network.
-    pub address: Ipv4Addr,
-    /// Its network namespace, a name below `/run/netns`.
-    pub netns: String,
-    /// The range of its pods' addresses.
-    pub pod_cidr: Ipv4Net,
-    /// Its labels.
-    pub labels: BTreeMap<String, String>,
-}
-
-impl ClusterContext {
-    /// Where the cluster keeps its files.
-    pub fn layout(&self) -> ClusterLayout {
-        ClusterLayout::new(&self.run, &self.sockets)
-    }
-
-    /// The administrator's kubeconfig.
-    pub fn kubeconfig(&self) -> PathBuf {
-        self.layout().kubeconfig()
-    }
-
-    /// The URL of the API server.
-    pub fn server(&self) -> String {
-        format!("https://{}:{}", self.api_address, self.api_port)
-    }
-
-    /// A `kubectl` command as administrator. An inherited KUBECONFIG has no say.
-    pub fn kubectl(&self) -> Command {
-        let mut command = self.lab_kube("kubectl");
-        command.arg("--kubeconfig").arg(self.kubeconfig());
-        command.arg("--cache-dir").arg(self.run.join("kube-cache"));
-        command
-    }
-
-    /// A `helm` command as administrator, with its own folders.
-    pub fn helm(&self) -> Command {
-        let mut command = self.lab_kube("helm");
-        command.arg("--kubeconfig").arg(self.kubeconfig());
-        for (variable, folder) in
-            [("HELM_CACHE_HOME", "cache"), ("HELM_CONFIG_HOME", "config"), ("HELM_DATA_HOME", "data")]
-        {
-            command.env(variable, self.run.join("helm").join(folder));
-        }
-        command
-    }
-
-    fn lab_kube(&self, part: &str) -> Command {
-        let mut command = Command::new(self.programs.join("lab-kube"));
-        command.arg(part).env_remove("KUBECONFIG");
-        command
-    }
-
-    fn place(&self, netns: Option<&str>) -> Place {
-        Place { netns: netns.map(str::to_owned), logs: self.logs.clone() }
-    }
-
-    fn node_names(&self) -> impl Iterator<Item = &str> {
-        self.nodes.iter().map(|node| node.name.as_str())
-    }
-}
 
 /// A running cluster.
 #[derive(Debug)]
