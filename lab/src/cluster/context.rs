@@ -2,18 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use ipnet::Ipv4Net;
 
 use super::layout::ClusterLayout;
-use crate::paths::{Paths, SOCKET_DIR};
 use crate::process::Place;
-use crate::topology::{Bng, Topology};
-
-/// Where Debian puts the programs of `containernetworking-plugins`.
-pub const CNI_PROGRAMS: &str = "/usr/lib/cni";
 
 /// What the cluster is made of. Everything comes from the topology and the lab's folders.
 #[derive(Clone, Debug)]
@@ -58,23 +53,6 @@ pub struct Node {
 }
 
 impl ClusterContext {
-    /// The cluster of the lab's topology, with the lab's folders.
-    pub fn for_lab(paths: &Paths, topology: &Topology) -> Self {
-        ClusterContext {
-            run: paths.run.clone(),
-            sockets: Path::new(SOCKET_DIR).join("nodes"),
-            logs: paths.run.join("logs"),
-            programs: paths.root.join("target/lab"),
-            image_cache: paths.root.join("target/lab/images"),
-            cni_programs: CNI_PROGRAMS.into(),
-            nodes: topology.bngs.iter().map(Node::for_bng).collect(),
-            api_address: topology.management.host.addr(),
-            api_port: topology.kubernetes.api_port,
-            service_cidr: topology.kubernetes.service_prefix,
-            pod_clients: vec![None, Some(topology.services.node.clone())],
-        }
-    }
-
     /// Where the cluster keeps its files.
     pub fn layout(&self) -> ClusterLayout {
         ClusterLayout::new(&self.run, &self.sockets)
@@ -122,19 +100,5 @@ impl ClusterContext {
 
     pub(super) fn node_names(&self) -> impl Iterator<Item = &str> {
         self.nodes.iter().map(|node| node.name.as_str())
-    }
-}
-
-impl Node {
-    /// The node that a BNG runs on. Its labels are what the BNG's object selects it by.
-    fn for_bng(bng: &Bng) -> Self {
-        let labels = [("lastmile.io/wired", "true"), ("lastmile.io/bng", bng.name.as_str())];
-        Node {
-            name: bng.name.clone(),
-            address: bng.management.addr(),
-            netns: bng.name.clone(),
-            pod_cidr: bng.pods,
-            labels: labels.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
-        }
     }
 }

@@ -17,7 +17,6 @@ use crate::process::Part;
 mod cgroups;
 mod context;
 mod control_plane;
-pub mod deploy;
 mod kubeconfig;
 mod layout;
 mod mounts;
@@ -27,7 +26,7 @@ mod pki;
 mod ready;
 mod routes;
 
-pub use context::{CNI_PROGRAMS, ClusterContext, Node};
+pub use context::{ClusterContext, Node};
 pub use layout::{ClusterLayout, NodeLayout};
 
 /// A running cluster.
