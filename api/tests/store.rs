@@ -1,0 +1,1 @@
+//! The queries against a real PostgreSQL.
