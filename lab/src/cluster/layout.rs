@@ -98,6 +98,11 @@ impl NodeLayout {
         self.state.join("pod-logs")
     }
 
+    /// Volume plugins, of which there are none: the usual place is one of the machine's.
+    pub fn volume_plugins(&self) -> PathBuf {
+        self.state.join("volume-plugins")
+    }
+
     /// kube-proxy's kubeconfig.
     pub fn kube_proxy_kubeconfig(&self) -> PathBuf {
         self.state.join("kube-proxy.kubeconfig")

@@ -28,6 +28,7 @@ pub fn kubelet(node: &Node, layout: &NodeLayout, cgroup_root: &str, authority: &
         "cgroupRoot": cgroup_root,
         "cgroupDriver": "cgroupfs",
         "podLogsDir": layout.pod_logs(),
+        "volumePluginDir": layout.volume_plugins(),
         "failCgroupV1": false,
         "failSwapOn": false,
         // The node shares the machine: nothing is reserved, nothing is evicted, and no image is
