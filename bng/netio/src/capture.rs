@@ -91,8 +91,9 @@ impl Capture {
         // Best effort: the kernel caps it at net.core.rmem_max, and a smaller buffer only loses more under overload.
         let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
         // All protocols, not only IPv4: a bridge takes its ports' frames away before the taps of one protocol see them.
-        sys::bind_packet(&socket, index, libc::ETH_P_ALL as u16).map_err(Error::socket("binding the capture socket"))?;
-        let socket = AsyncFd::new(socket).map_err(Error::socket("registering the capture socket"))?;
+        sys::bind_packet(&socket, index, libc::ETH_P_ALL as u16)
+            .map_err(Error::socket("binding the capture socket"))?;
+        let socket = sys::register(socket).map_err(Error::socket("registering the capture socket"))?;
         Ok(Self { socket })
     }
 
@@ -102,9 +103,8 @@ impl Capture {
         batch.count = 0;
         loop {
             let mut ready = self.socket.readable().await?;
-            let taken = ready.try_io(|socket| {
-                sys::recvmmsg(socket.get_ref(), &mut batch.buffer, FRAME, &mut batch.received)
-            });
+            let taken =
+                ready.try_io(|socket| sys::recvmmsg(socket.get_ref(), &mut batch.buffer, FRAME, &mut batch.received));
             if let Ok(taken) = taken {
                 batch.count = taken?;
                 return Ok(batch.count);
@@ -158,7 +158,9 @@ pub(crate) fn send_in_batches(count: usize, send: impl Fn(usize) -> io::Result<u
 }
 
 pub(crate) fn index_of(interface: &str) -> Result<u32, Error> {
-    let valid = (1..=15).contains(&interface.len()) && !interface.contains(['/', '\0']) && !interface.contains(char::is_whitespace);
+    let valid = (1..=15).contains(&interface.len())
+        && !interface.contains(['/', '\0'])
+        && !interface.contains(char::is_whitespace);
     if !valid {
         return Err(Error::BadInterfaceName(interface.to_owned()));
     }
@@ -175,7 +177,9 @@ fn packet_socket() -> Result<Socket, Error> {
 
 /// Classic BPF. Offsets count from the Ethernet header; X holds the IPv4 header's length, so `[x + 14]` is the UDP header.
 fn program(filter: Filter) -> Vec<SockFilter> {
-    use libc::{BPF_ABS, BPF_B, BPF_H, BPF_IND, BPF_JEQ, BPF_JMP, BPF_JSET, BPF_K, BPF_LD, BPF_LDX, BPF_MSH, BPF_RET, BPF_W};
+    use libc::{
+        BPF_ABS, BPF_B, BPF_H, BPF_IND, BPF_JEQ, BPF_JMP, BPF_JSET, BPF_K, BPF_LD, BPF_LDX, BPF_MSH, BPF_RET, BPF_W,
+    };
     const VLAN_TAG_PRESENT: u32 = (libc::SKF_AD_OFF + libc::SKF_AD_VLAN_TAG_PRESENT) as u32;
     let op = |code: u32, k: u32| SockFilter::new(code as u16, 0, 0, k);
     // A condition jumps to the last instruction (drop) when it does not hold; `SockFilter` wants the distance.

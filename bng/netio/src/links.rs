@@ -85,7 +85,9 @@ fn decode(name: &str, message: &LinkMessage) -> Link {
     };
     for attribute in &message.attributes {
         match attribute {
-            LinkAttribute::Address(address) => link.mac = address.as_slice().try_into().map(MacAddr).unwrap_or_default(),
+            LinkAttribute::Address(address) => {
+                link.mac = address.as_slice().try_into().map(MacAddr).unwrap_or_default()
+            }
             LinkAttribute::Mtu(mtu) => link.mtu = *mtu,
             _ => {}
         }

@@ -11,7 +11,7 @@ use std::{
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::{io::unix::AsyncFd, time::timeout};
 
-use crate::Error;
+use crate::{Error, sys};
 
 const ECHO_REQUEST: u8 = 8;
 const ECHO_REPLY: u8 = 0;
@@ -33,7 +33,7 @@ impl Pinger {
 
     /// The round trip; `None` when no reply came in time. An error = it could not be sent (no route).
     pub async fn ping(&self, address: Ipv4Addr, within: Duration) -> io::Result<Option<Duration>> {
-        let socket = AsyncFd::new(icmp_socket()?)?;
+        let socket = sys::register(icmp_socket()?)?;
         socket.get_ref().connect(&SocketAddrV4::new(address, 0).into())?;
         let request = echo_request(self.identifier.fetch_add(1, Ordering::Relaxed));
         let sent = Instant::now();

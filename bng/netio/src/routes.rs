@@ -66,9 +66,8 @@ impl Routes {
 
     async fn ours(&self) -> Result<Vec<RouteMessage>, Error> {
         let all = self.handle.route().get(RouteMessageBuilder::<Ipv4Addr>::new().build()).execute();
-        let ours = all.try_filter(|message| {
-            std::future::ready(message.header.protocol == RouteProtocol::Other(PROTOCOL))
-        });
+        let ours =
+            all.try_filter(|message| std::future::ready(message.header.protocol == RouteProtocol::Other(PROTOCOL)));
         ours.try_collect().await.map_err(Error::rtnetlink("listing routes"))
     }
 }

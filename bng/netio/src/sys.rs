@@ -2,6 +2,9 @@
 
 use std::{io, mem, os::fd::AsRawFd, ptr};
 
+use socket2::Socket;
+use tokio::io::unix::AsyncFd;
+
 /// The most datagrams of one call.
 pub const BATCH: usize = 64;
 
@@ -25,8 +28,20 @@ fn check(result: libc::c_int) -> io::Result<usize> {
     usize::try_from(result).map_err(|_| io::Error::last_os_error())
 }
 
+/// Registers a socket with tokio's reactor.
+pub fn register(socket: Socket) -> io::Result<AsyncFd<Socket>> {
+    // SAFETY: a Socket owns its descriptor, returns the same one every time, and keeps it open until it is dropped, which
+    // AsyncFd does after deregistering it; nobody here hands out the inner value.
+    unsafe { AsyncFd::register(socket) }.map_err(io::Error::from)
+}
+
 /// Receives at most [`BATCH`] datagrams without waiting; `rooms` cuts `buffer` into pieces of that many octets.
-pub fn recvmmsg(fd: &impl AsRawFd, buffer: &mut [u8], room: usize, received: &mut [Received; BATCH]) -> io::Result<usize> {
+pub fn recvmmsg(
+    fd: &impl AsRawFd,
+    buffer: &mut [u8],
+    room: usize,
+    received: &mut [Received; BATCH],
+) -> io::Result<usize> {
     let mut control = [Control([0; 64]); BATCH];
     // SAFETY: iovec and mmsghdr are plain C structures for which all zeroes is a valid value.
     let mut iovecs: [libc::iovec; BATCH] = unsafe { mem::zeroed() };
@@ -46,9 +61,8 @@ pub fn recvmmsg(fd: &impl AsRawFd, buffer: &mut [u8], room: usize, received: &mu
     }
     // SAFETY: the first `count` headers point to an iovec, a piece of `buffer` and a control buffer of their own; all of them
     // outlive the call and nothing else touches them during it. The timeout may be null.
-    let result = unsafe {
-        libc::recvmmsg(fd.as_raw_fd(), headers.as_mut_ptr(), count, libc::MSG_DONTWAIT, ptr::null_mut())
-    };
+    let result =
+        unsafe { libc::recvmmsg(fd.as_raw_fd(), headers.as_mut_ptr(), count, libc::MSG_DONTWAIT, ptr::null_mut()) };
     let taken = check(result)?;
     for (header, received) in headers.iter().zip(received.iter_mut()).take(taken) {
         *received = Received {
@@ -65,7 +79,8 @@ fn auxdata_status(header: &libc::msghdr) -> u32 {
     // lies within our aligned buffer.
     let Some(message) = (unsafe { libc::CMSG_FIRSTHDR(header).as_ref() }) else { return 0 };
     let wanted = mem::size_of::<libc::cmsghdr>() + mem::size_of::<libc::tpacket_auxdata>();
-    if message.cmsg_level != libc::SOL_PACKET || message.cmsg_type != libc::PACKET_AUXDATA || message.cmsg_len < wanted {
+    if message.cmsg_level != libc::SOL_PACKET || message.cmsg_type != libc::PACKET_AUXDATA || message.cmsg_len < wanted
+    {
         return 0;
     }
     // SAFETY: level, type and length say that a whole tpacket_auxdata follows; read_unaligned asks for no alignment.
@@ -78,8 +93,11 @@ pub fn sendmmsg<'a>(
     datagrams: impl Iterator<Item = (&'a [u8], Option<libc::sockaddr_in>)>,
 ) -> io::Result<usize> {
     // SAFETY: these are plain C structures for which all zeroes is a valid value.
-    let (mut addresses, mut iovecs, mut headers): ([libc::sockaddr_in; BATCH], [libc::iovec; BATCH], [libc::mmsghdr; BATCH]) =
-        unsafe { (mem::zeroed(), mem::zeroed(), mem::zeroed()) };
+    let (mut addresses, mut iovecs, mut headers): (
+        [libc::sockaddr_in; BATCH],
+        [libc::iovec; BATCH],
+        [libc::mmsghdr; BATCH],
+    ) = unsafe { (mem::zeroed(), mem::zeroed(), mem::zeroed()) };
     let mut count = 0;
     for (((bytes, to), address), (iovec, header)) in
         datagrams.zip(&mut addresses).zip(iovecs.iter_mut().zip(&mut headers))
@@ -146,11 +164,7 @@ pub fn bind_packet(fd: &impl AsRawFd, index: u32, protocol: u16) -> io::Result<(
     address.sll_ifindex = i32::try_from(index).map_err(io::Error::other)?;
     // SAFETY: the address outlives the call and its size is given.
     let result = unsafe {
-        libc::bind(
-            fd.as_raw_fd(),
-            ptr::from_ref(&address).cast(),
-            mem::size_of_val(&address) as libc::socklen_t,
-        )
+        libc::bind(fd.as_raw_fd(), ptr::from_ref(&address).cast(), mem::size_of_val(&address) as libc::socklen_t)
     };
     check(result).map(|_| ())
 }

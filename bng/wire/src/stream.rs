@@ -86,7 +86,8 @@ fn parse<T: FromStr>(field: &'static str, value: &str) -> Result<T, DecodeError>
 }
 
 fn from_json<T: serde::de::DeserializeOwned>(field: &'static str, value: &str) -> Result<T, DecodeError> {
-    serde_json::from_value(Value::String(value.to_owned())).map_err(|_| DecodeError::Field { field, value: shorten(value) })
+    serde_json::from_value(Value::String(value.to_owned()))
+        .map_err(|_| DecodeError::Field { field, value: shorten(value) })
 }
 
 fn shorten(value: &str) -> String {
@@ -111,7 +112,13 @@ mod tests {
     }
 
     fn health() -> Event {
-        Event::BngHealthUpdate(BngHealth { cpu_cores: 0.25, memory_bytes: 1 << 24, sessions: 8, authorized: 7, uptime_seconds: 60 })
+        Event::BngHealthUpdate(BngHealth {
+            cpu_cores: 0.25,
+            memory_bytes: 1 << 24,
+            sessions: 8,
+            authorized: 7,
+            uptime_seconds: 60,
+        })
     }
 
     fn borrowed(fields: &Fields) -> Vec<(&str, &str)> {

@@ -86,8 +86,16 @@ pub struct Element {
 }
 
 /// A message about one element. To delete or read it, its address is enough.
-pub fn message(kind: i32, flags: i32, table: &str, direction: Direction, ip: Ipv4Addr, state: Option<&Element>) -> Message {
-    let mut element = Attributes::default().nest(NFTA_SET_ELEM_KEY, Attributes::default().octets(NFTA_DATA_VALUE, &ip.octets()));
+pub fn message(
+    kind: i32,
+    flags: i32,
+    table: &str,
+    direction: Direction,
+    ip: Ipv4Addr,
+    state: Option<&Element>,
+) -> Message {
+    let mut element =
+        Attributes::default().nest(NFTA_SET_ELEM_KEY, Attributes::default().octets(NFTA_DATA_VALUE, &ip.octets()));
     if let Some(state) = state {
         // The limit first: it ends the element's evaluation when it is exceeded, so only what passes is counted.
         let limit = state.limit.iter().map(|limit| expression("limit", encode_limit(limit)));
@@ -95,8 +103,8 @@ pub fn message(kind: i32, flags: i32, table: &str, direction: Direction, ip: Ipv
         let list = expressions.fold(Attributes::default(), |list, expression| list.nest(NFTA_LIST_ELEM, expression));
         element = element.nest(NFTA_SET_ELEM_EXPRESSIONS, list);
     }
-    let attributes = of_set(table, direction)
-        .nest(NFTA_SET_ELEM_LIST_ELEMENTS, Attributes::default().nest(NFTA_LIST_ELEM, element));
+    let attributes =
+        of_set(table, direction).nest(NFTA_SET_ELEM_LIST_ELEMENTS, Attributes::default().nest(NFTA_LIST_ELEM, element));
     Message { kind, flags, family: libc::NFPROTO_IPV4, attributes }
 }
 
@@ -143,7 +151,8 @@ fn decode_element(octets: &[u8]) -> Option<Element> {
     let mut element = Element { ip, count: Count::default(), limit: None };
     // The kernel says one expression in one way and several in another.
     let one = attribute(octets, NFTA_SET_ELEM_EXPR).into_iter();
-    let several = attribute(octets, NFTA_SET_ELEM_EXPRESSIONS).into_iter().flat_map(attributes).map(|(_, expression)| expression);
+    let several =
+        attribute(octets, NFTA_SET_ELEM_EXPRESSIONS).into_iter().flat_map(attributes).map(|(_, expression)| expression);
     for expression in one.chain(several) {
         let data = attribute(expression, NFTA_EXPR_DATA).unwrap_or_default();
         let number = |kind| attribute(data, kind).and_then(|value| value.try_into().ok()).map_or(0, u64::from_be_bytes);
@@ -153,7 +162,8 @@ fn decode_element(octets: &[u8]) -> Option<Element> {
             }
             Some(b"limit\0") => {
                 let burst = attribute(data, NFTA_LIMIT_BURST).and_then(|value| value.try_into().ok());
-                element.limit = Some(Limit { rate: number(NFTA_LIMIT_RATE), burst: burst.map_or(0, u32::from_be_bytes) });
+                element.limit =
+                    Some(Limit { rate: number(NFTA_LIMIT_RATE), burst: burst.map_or(0, u32::from_be_bytes) });
             }
             _ => {}
         }

@@ -173,7 +173,8 @@ impl Gate {
     /// One subscriber's counters, exact at the moment of reading; `None` when it is not admitted.
     pub fn read(&mut self, ip: Ipv4Addr) -> Result<Option<Admitted>, Error> {
         let Some(member) = self.members.get(&ip).copied() else { return Ok(None) };
-        let (Some(up), Some(down)) = (self.read_element(Direction::Up, ip)?, self.read_element(Direction::Down, ip)?) else {
+        let (Some(up), Some(down)) = (self.read_element(Direction::Up, ip)?, self.read_element(Direction::Down, ip)?)
+        else {
             return Ok(None);
         };
         Ok(Some(member.admitted(&up, &down)))
@@ -280,7 +281,14 @@ impl Gate {
             let table = &self.table;
             let messages = [
                 element::message(libc::NFT_MSG_DELSETELEM, libc::NLM_F_ECHO, table, direction, ip, None),
-                element::message(libc::NFT_MSG_NEWSETELEM, libc::NLM_F_CREATE, table, direction, ip, Some(&replacement)),
+                element::message(
+                    libc::NFT_MSG_NEWSETELEM,
+                    libc::NLM_F_CREATE,
+                    table,
+                    direction,
+                    ip,
+                    Some(&replacement),
+                ),
             ];
             let replies = self.netlink.transaction(&messages).map_err(Error::nftables("replacing limits"))?;
             let mut echoes = BTreeMap::new();
@@ -349,12 +357,8 @@ impl Member {
         };
         let kbps = |element: &Element| element.limit.map(|limit| (limit.rate / 125) as u32);
         let burst = |element: &Element| element.limit.map(|limit| limit.burst / 125);
-        let rates = Rates {
-            down_kbps: kbps(down),
-            up_kbps: kbps(up),
-            down_burst_kbit: burst(down),
-            up_burst_kbit: burst(up),
-        };
+        let rates =
+            Rates { down_kbps: kbps(down), up_kbps: kbps(up), down_burst_kbit: burst(down), up_burst_kbit: burst(up) };
         Admitted { ip: up.ip, counters, rates }
     }
 }
@@ -423,6 +427,7 @@ fn table_name(bng_id: &BngId) -> String {
         return format!("lastmile_{name}");
     }
     // FNV-1a, 64 bits: stable across versions of this program.
-    let hash = id.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
+    let hash =
+        id.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
     format!("lastmile_{}_{hash:016x}", &name[..name.len().min(200)])
 }

@@ -89,7 +89,8 @@ fn prerouting(config: &GateConfig) -> Vec<Vec<Term>> {
     let from = config.subscriber.iter().map(|name| vec![IifName(name.clone()), Jump("from_subscriber_raw")]);
     // The other half of a subscriber's flows; without it conntrack would see replies to what it never saw.
     let pools = || config.pools.iter();
-    let to = config.uplink.iter().flat_map(|name| pools().map(|pool| vec![IifName(name.clone()), Daddr(*pool), Notrack]));
+    let to =
+        config.uplink.iter().flat_map(|name| pools().map(|pool| vec![IifName(name.clone()), Daddr(*pool), Notrack]));
     from.chain(to).collect()
 }
 
@@ -103,7 +104,8 @@ fn from_subscriber_raw(config: &GateConfig) -> Vec<Vec<Term>> {
 fn forward(config: &GateConfig) -> Vec<Vec<Term>> {
     // The gateway is the only way for DHCP: it has captured what came, and sends what goes itself.
     let sides = || config.subscriber.iter().chain(&config.dhcp);
-    let dhcp = sides().flat_map(|name| [IifName(name.clone()), OifName(name.clone())]).map(|side| vec![side, Dhcp, Drop]);
+    let dhcp =
+        sides().flat_map(|name| [IifName(name.clone()), OifName(name.clone())]).map(|side| vec![side, Dhcp, Drop]);
     let from = config.subscriber.iter().map(|name| vec![IifName(name.clone()), Jump("from_subscriber")]);
     let to = config.subscriber.iter().map(|name| vec![OifName(name.clone()), Jump("to_subscriber")]);
     dhcp.chain(from).chain(to).collect()
@@ -130,7 +132,8 @@ fn input(config: &GateConfig) -> Vec<Vec<Term>> {
 /// Echo requests to the gateway, and the replies of access routers to its own. ARP is not IP, DHCP is captured.
 fn to_gateway(config: &GateConfig) -> Vec<Vec<Term>> {
     let kinds = [ECHO_REQUEST, ECHO_REPLY];
-    let echo = config.gateways.iter().flat_map(|gateway| kinds.map(|kind| vec![Daddr((*gateway).into()), Icmp(kind), Return]));
+    let echo =
+        config.gateways.iter().flat_map(|gateway| kinds.map(|kind| vec![Daddr((*gateway).into()), Icmp(kind), Return]));
     echo.chain([vec![Counter, Drop]]).collect()
 }
 

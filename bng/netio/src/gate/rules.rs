@@ -166,7 +166,12 @@ fn add_term(rule: &mut Rule<'_>, table: &Table, term: &Term) {
                 Direction::Down => Ipv4HeaderField::Daddr,
             };
             rule.add_expr(&ipv4_field(field));
-            rule.add_expr(&Lookup::new(&Set::<Ipv4Addr>::new_named(&c_name(direction.set()), 0, table, ProtoFamily::Ipv4)));
+            rule.add_expr(&Lookup::new(&Set::<Ipv4Addr>::new_named(
+                &c_name(direction.set()),
+                0,
+                table,
+                ProtoFamily::Ipv4,
+            )));
         }
         Term::Counter => rule.add_expr(&Counter),
         Term::Notrack => rule.add_expr(&Notrack),

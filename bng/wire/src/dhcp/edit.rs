@@ -79,7 +79,8 @@ impl Edit {
         let fields: Vec<_> = Fields::of(&self.bytes).iter().flat_map(Fields::iter).cloned().collect();
         // `file` and `sname` stand before the options and keep their length, so the options field goes last.
         for field in fields.into_iter().rev() {
-            let found: Vec<_> = walk(&self.bytes, field.clone()).map_while(Result::ok).filter(|found| found.code == code).collect();
+            let found: Vec<_> =
+                walk(&self.bytes, field.clone()).map_while(Result::ok).filter(|found| found.code == code).collect();
             for found in found.into_iter().rev() {
                 if field.start == at::OPTIONS {
                     self.bytes.drain(found.whole);

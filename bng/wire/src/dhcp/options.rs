@@ -83,6 +83,7 @@ pub fn walk(bytes: &[u8], field: Range<usize>) -> impl Iterator<Item = Result<Fo
 
 /// Where the End option stands, or would stand if it is missing.
 pub fn end_of(bytes: &[u8], field: Range<usize>) -> usize {
-    let past_last = walk(bytes, field.clone()).map_while(Result::ok).last().map_or(field.start, |found| found.whole.end);
+    let past_last =
+        walk(bytes, field.clone()).map_while(Result::ok).last().map_or(field.start, |found| found.whole.end);
     (past_last..field.end).find(|place| bytes[*place] == END).unwrap_or(field.end)
 }

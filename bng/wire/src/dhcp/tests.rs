@@ -38,10 +38,14 @@ fn dhcproto_reads_what_an_edit_writes() {
     edit.set_option82(&option).unwrap();
     let theirs = v4::Message::from_bytes(&edit.into_bytes()).unwrap();
     assert_eq!((theirs.giaddr(), theirs.hops()), ([100, 64, 1, 1].into(), 1));
-    let Some(v4::DhcpOption::RelayAgentInformation(info)) = theirs.opts().get(v4::OptionCode::RelayAgentInformation) else {
+    let Some(v4::DhcpOption::RelayAgentInformation(info)) = theirs.opts().get(v4::OptionCode::RelayAgentInformation)
+    else {
         panic!("no option 82")
     };
-    assert_eq!(info.get(v4::relay::RelayCode::AgentCircuitId), Some(&v4::relay::RelayInfo::AgentCircuitId(b"ar-01|1/1".to_vec())));
+    assert_eq!(
+        info.get(v4::relay::RelayCode::AgentCircuitId),
+        Some(&v4::relay::RelayInfo::AgentCircuitId(b"ar-01|1/1".to_vec()))
+    );
 }
 
 #[test]
@@ -105,7 +109,8 @@ fn refusals_have_their_reasons() {
 
 #[test]
 fn a_nak_names_the_server_and_the_transaction() {
-    let request = Builder::new(MessageType::Request, 9, MAC).giaddr([100, 64, 1, 1].into()).option(61, b"\x01id").build();
+    let request =
+        Builder::new(MessageType::Request, 9, MAC).giaddr([100, 64, 1, 1].into()).option(61, b"\x01id").build();
     let bytes = nak(&Message::parse(&request).unwrap(), [10, 231, 1, 2].into(), "no session");
     let nak = Message::parse(&bytes).unwrap();
     assert_eq!((nak.message_type(), nak.xid(), nak.server_id()), (MessageType::Nak, 9, Some([10, 231, 1, 2].into())));
@@ -121,7 +126,11 @@ fn any_message() -> impl Strategy<Value = Vec<u8>> {
         if overload {
             builder = builder.option(option::OVERLOAD, &[1]);
         }
-        options.iter().filter(|(code, _)| codes(code)).fold(builder, |builder, (code, value)| builder.option(*code, value)).build()
+        options
+            .iter()
+            .filter(|(code, _)| codes(code))
+            .fold(builder, |builder, (code, value)| builder.option(*code, value))
+            .build()
     })
 }
 

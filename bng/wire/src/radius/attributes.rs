@@ -208,7 +208,8 @@ impl Attributes {
 
     /// The first of a vendor's attributes of this type. Vendor-specific content that is not a list of attributes is skipped.
     pub fn vendor(&self, vendor: u32, kind: u8) -> Option<&[u8]> {
-        let lists = self.all(attr::VENDOR_SPECIFIC).filter_map(move |content| content.strip_prefix(&vendor.to_be_bytes()));
+        let lists =
+            self.all(attr::VENDOR_SPECIFIC).filter_map(move |content| content.strip_prefix(&vendor.to_be_bytes()));
         lists.flat_map(walk).map_while(Result::ok).find(|(other, _)| *other == kind).map(|(_, value)| value)
     }
 
@@ -240,7 +241,7 @@ pub(super) fn walk(mut bytes: &[u8]) -> impl Iterator<Item = Result<(u8, &[u8]),
     std::iter::from_fn(move || {
         let (kind, length) = match bytes {
             [] => return None,
-            [kind, length @ 2.., ..] if usize::from(*length) <= bytes.len() => (*kind, usize::from(*length)),
+            [kind, length, ..] if (2..=bytes.len()).contains(&usize::from(*length)) => (*kind, usize::from(*length)),
             _ => {
                 bytes = &[];
                 return Some(Err(Drop::RadiusMalformed));

@@ -12,6 +12,6 @@ mod tests;
 
 pub use attributes::{Attribute, Attributes, TooLong, attr, vendor};
 pub use packet::{
-    AUTHENTICATOR, Authenticator, Code, Packet, Request, RequireMessageAuthenticator, access_request, accounting_request,
-    dynamic_request, identifier_of, reply, verify_request, verify_response,
+    AUTHENTICATOR, Authenticator, Code, Packet, Request, RequireMessageAuthenticator, access_request,
+    accounting_request, dynamic_request, identifier_of, reply, verify_request, verify_response,
 };

@@ -220,7 +220,12 @@ fn decode(datagram: &[u8]) -> Result<(Packet, &[u8]), Drop> {
     Ok((Packet { code: Code(header[0]), identifier: header[1], authenticator, attributes }, bytes))
 }
 
-fn encode(code: Code, identifier: u8, authenticator: &Authenticator, attributes: &Attributes) -> Result<Vec<u8>, TooLong> {
+fn encode(
+    code: Code,
+    identifier: u8,
+    authenticator: &Authenticator,
+    attributes: &Attributes,
+) -> Result<Vec<u8>, TooLong> {
     let mut bytes = vec![code.0, identifier, 0, 0];
     bytes.extend(authenticator);
     attributes.encode(&mut bytes);

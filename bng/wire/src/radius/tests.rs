@@ -22,8 +22,11 @@ fn rfc2865_example() {
     let request_authenticator = authenticator("0f403f9473978057bd83d5cb98f4227a");
     let hidden = hide_password(b"arctangent", SECRET, &request_authenticator);
     assert_eq!(hidden, hex("0d be 70 8d 93 d4 13 ce 31 96 e4 3f 78 2a 0a ee"));
-    let accept = hex("02 00 00 26 86 fe 22 0e 76 24 ba 2a 10 05 f6 bf 9b 55 e0 b2 06 06 00 00 00 01 0f 06 00 00 00 00 0e 06 c0 a8 01 03");
-    let request = Request { bytes: vec![], code: Code::ACCESS_REQUEST, identifier: 0, authenticator: request_authenticator };
+    let accept = hex(
+        "02 00 00 26 86 fe 22 0e 76 24 ba 2a 10 05 f6 bf 9b 55 e0 b2 06 06 00 00 00 01 0f 06 00 00 00 00 0e 06 c0 a8 01 03",
+    );
+    let request =
+        Request { bytes: vec![], code: Code::ACCESS_REQUEST, identifier: 0, authenticator: request_authenticator };
     let packet = verify_response(&accept, &request, SECRET, No).unwrap();
     assert_eq!((packet.code, packet.attributes.u32(attr::SERVICE_TYPE)), (Code::ACCESS_ACCEPT, Some(1)));
     assert_eq!(verify_response(&accept, &request, SECRET, Yes), Err(Drop::RadiusNoMessageAuthenticator));
@@ -115,7 +118,10 @@ fn dynamic_requests_and_their_replies() {
     cause.push_u32(attr::ERROR_CAUSE, 503);
     let nak = reply(&packet, Code::DISCONNECT_NAK, &cause, SECRET).unwrap();
     let nak = verify_response(&nak, &request, SECRET, Yes).unwrap();
-    assert_eq!((nak.attributes.u32(attr::ERROR_CAUSE), nak.attributes.get(attr::PROXY_STATE)), (Some(503), Some(&b"p1"[..])));
+    assert_eq!(
+        (nak.attributes.u32(attr::ERROR_CAUSE), nak.attributes.get(attr::PROXY_STATE)),
+        (Some(503), Some(&b"p1"[..]))
+    );
 }
 
 #[test]

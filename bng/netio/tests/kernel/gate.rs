@@ -1,0 +1,164 @@
+//! The gate with real packets: what passes, what is counted, what outlives the process.
+
+use std::{
+    net::{Ipv4Addr, SocketAddrV4, UdpSocket},
+    time::Duration,
+};
+
+use lastmile_netio::{
+    gate::{Change, Final, Gate, GateConfig},
+    ping::Pinger,
+};
+use lastmile_types::{Counters, session::Rates};
+
+use crate::netns::Bench;
+
+const SUBSCRIBER: Ipv4Addr = Ipv4Addr::new(100, 64, 1, 10);
+const GATEWAY: Ipv4Addr = Ipv4Addr::new(100, 64, 1, 1);
+const HOST: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
+const PROTECTED: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 1);
+const ADMIT: Change = Change::Admit { ip: SUBSCRIBER, rates: UNLIMITED };
+const UNLIMITED: Rates = Rates { down_kbps: None, up_kbps: None, down_burst_kbit: None, up_burst_kbit: None };
+/// 100 octets and their UDP and IPv4 headers.
+const PACKET: u64 = 128;
+
+fn config() -> GateConfig {
+    GateConfig {
+        bng_id: "edge/test".parse().unwrap(),
+        subscriber: vec!["access0".to_owned()],
+        uplink: vec!["uplink0".to_owned()],
+        dhcp: vec![],
+        gateways: vec![GATEWAY],
+        pools: vec!["100.64.1.0/24".parse().unwrap()],
+        protected: vec!["198.51.100.0/24".parse().unwrap()],
+        size: 4096,
+    }
+}
+
+/// Sends datagrams of 100 octets from one namespace to another; how many arrived. In pieces that the receiver's buffer holds.
+fn send(bench: &Bench, from: &str, to: &str, address: Ipv4Addr, port: u16, count: usize) -> usize {
+    let receiver = bench.within(to, || UdpSocket::bind(SocketAddrV4::new(address, port)).unwrap());
+    receiver.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+    let sender = bench.within(from, || UdpSocket::bind("0.0.0.0:0").unwrap());
+    let (mut room, mut arrived) = ([0; 200], 0);
+    for sent in (0..count).step_by(100) {
+        let piece = (count - sent).min(100);
+        (0..piece).for_each(|_| assert_eq!(sender.send_to(&[0; 100], (address, port)).unwrap(), 100));
+        arrived += std::iter::from_fn(|| receiver.recv(&mut room).ok()).take(piece).count();
+    }
+    arrived
+}
+
+fn up(bench: &Bench, count: usize) -> usize {
+    send(bench, "subscriber", "host", HOST, 5000, count)
+}
+
+fn down(bench: &Bench, count: usize) -> usize {
+    send(bench, "host", "subscriber", SUBSCRIBER, 5000, count)
+}
+
+fn counters(up: u64, down: u64) -> Counters {
+    Counters { input_octets: down * PACKET, input_packets: down, output_octets: up * PACKET, output_packets: up }
+}
+
+#[test]
+fn admits_counts_adopts_and_evicts() {
+    let bench = Bench::new();
+    let open = || bench.within("gateway", || Gate::open(&config()).unwrap());
+    let (mut gate, admitted) = open();
+    assert_eq!(admitted, []);
+    assert_eq!((up(&bench, 3), down(&bench, 3)), (0, 0), "nobody is admitted");
+
+    assert_eq!(gate.apply(&[ADMIT]).unwrap(), []);
+    assert_eq!((up(&bench, 10), down(&bench, 5)), (10, 5));
+    assert_eq!(gate.read(SUBSCRIBER).unwrap().unwrap().counters, counters(10, 5));
+    assert_eq!(gate.read(HOST).unwrap(), None);
+
+    drop(gate);
+    assert_eq!(up(&bench, 1), 1, "the kernel goes on without us");
+    let (mut gate, admitted) = open();
+    assert_eq!(admitted.iter().map(|one| (one.ip, one.counters)).collect::<Vec<_>>(), [(SUBSCRIBER, counters(11, 5))]);
+    assert_eq!(gate.dump().unwrap(), admitted);
+    gate.apply(&[ADMIT]).unwrap();
+    assert_eq!((up(&bench, 2), down(&bench, 2)), (2, 2));
+
+    let finals = gate.apply(&[Change::Evict { ip: SUBSCRIBER }, Change::Evict { ip: HOST }]).unwrap();
+    assert_eq!(finals, [Final { ip: SUBSCRIBER, counters: counters(13, 7) }]);
+    assert_eq!((up(&bench, 3), down(&bench, 3)), (0, 0), "evicted");
+
+    gate.remove_table().unwrap();
+    assert_eq!(up(&bench, 1), 1, "without the table nothing is filtered");
+}
+
+#[test]
+fn limits_police_and_keep_the_counters() {
+    let bench = Bench::new();
+    let (mut gate, _) = bench.within("gateway", || Gate::open(&config()).unwrap());
+    gate.apply(&[ADMIT]).unwrap();
+    assert_eq!(up(&bench, 10), 10);
+    let rates = Rates { up_kbps: Some(8), ..UNLIMITED };
+    gate.apply(&[Change::SetRates { ip: SUBSCRIBER, rates }]).unwrap();
+    let admitted = gate.read(SUBSCRIBER).unwrap().unwrap();
+    assert_eq!(admitted.counters, counters(10, 0), "the counters go on");
+    assert_eq!((admitted.rates.up_kbps, admitted.rates.down_kbps), (Some(8), None));
+
+    // 64 KiB of burst and a second of the rate hold 519 packets.
+    let passed = up(&bench, 1000);
+    assert!((510..600).contains(&passed), "{passed} of 1000 passed");
+    let counted = gate.read(SUBSCRIBER).unwrap().unwrap().counters;
+    assert_eq!(counted, counters(10 + passed as u64, 0), "only what passed is counted");
+
+    gate.apply(&[Change::SetRates { ip: SUBSCRIBER, rates: UNLIMITED }]).unwrap();
+    assert_eq!(up(&bench, 100), 100);
+    let finals = gate.apply(&[Change::Evict { ip: SUBSCRIBER }]).unwrap();
+    assert_eq!(finals[0].counters, counters(110 + passed as u64, 0));
+}
+
+#[test]
+fn subscribers_reach_nothing_they_should_not() {
+    let bench = Bench::new();
+    let (mut gate, _) = bench.within("gateway", || Gate::open(&config()).unwrap());
+    gate.apply(&[ADMIT]).unwrap();
+    assert_eq!(send(&bench, "subscriber", "host", PROTECTED, 5000, 3), 0, "a protected network");
+    assert_eq!(send(&bench, "subscriber", "gateway", GATEWAY, 10_250, 3), 0, "a port of the gateway");
+    assert_eq!(send(&bench, "subscriber", "host", HOST, 67, 3), 0, "DHCP is not forwarded");
+    let ping = |from: &str, to| {
+        bench.within_async(from, async move || {
+            Pinger::open().unwrap().ping(to, Duration::from_millis(300)).await.unwrap()
+        })
+    };
+    assert!(ping("subscriber", GATEWAY).is_some(), "the gateway answers echo");
+    assert!(ping("gateway", SUBSCRIBER).is_some(), "and pings itself");
+    assert!(ping("subscriber", [192, 0, 2, 77].into()).is_none());
+    assert_eq!(
+        send(&bench, "host", "gateway", [192, 0, 2, 1].into(), 10_250, 3),
+        3,
+        "the node's other traffic is untouched"
+    );
+}
+
+#[test]
+fn many_changes_are_whole() {
+    let bench = Bench::new();
+    let (mut gate, _) = bench.within("gateway", || Gate::open(&config()).unwrap());
+    let ips: Vec<Ipv4Addr> = (0..3000u32).map(|n| Ipv4Addr::from(0x6440_0200 + n)).collect();
+    let rates = |n: usize| if n.is_multiple_of(2) { Rates { down_kbps: Some(1000), ..UNLIMITED } } else { UNLIMITED };
+    let admits: Vec<_> = ips.iter().enumerate().map(|(n, ip)| Change::Admit { ip: *ip, rates: rates(n) }).collect();
+    gate.apply(&admits).unwrap();
+    let dump = gate.dump().unwrap();
+    assert_eq!(dump.len(), ips.len());
+    assert_eq!(dump.iter().filter(|one| one.rates.down_kbps == Some(1000)).count(), 1500);
+    let evicts: Vec<_> = ips.iter().map(|ip| Change::Evict { ip: *ip }).collect();
+    assert_eq!(gate.apply(&evicts).unwrap().len(), ips.len());
+    // The same address twice in one call: in order.
+    let finals =
+        gate.apply(&[ADMIT, Change::Evict { ip: SUBSCRIBER }, ADMIT, Change::Evict { ip: SUBSCRIBER }]).unwrap();
+    assert_eq!(finals.len(), 2);
+    // More than the sets hold: refused, and what is there stays known.
+    let too_many: Vec<_> =
+        (0..5000u32).map(|n| Change::Admit { ip: Ipv4Addr::from(0x6450_0000 + n), rates: UNLIMITED }).collect();
+    assert!(gate.apply(&too_many).is_err());
+    let left = gate.dump().unwrap().len();
+    assert!((1..=4096).contains(&left), "{left}");
+    gate.apply(&[Change::Evict { ip: Ipv4Addr::from(0x6450_0000) }]).unwrap();
+}

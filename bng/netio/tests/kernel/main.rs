@@ -1,0 +1,6 @@
+//! The real kernel, in network namespaces of our own. Needs root.
+
+mod capture;
+mod gate;
+mod links;
+mod netns;
