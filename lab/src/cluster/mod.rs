@@ -25,6 +25,8 @@ mod node_files;
 mod pki;
 mod ready;
 mod routes;
+#[cfg(test)]
+mod tests;
 
 pub use context::{ClusterContext, Node};
 pub use layout::{ClusterLayout, NodeLayout};

@@ -1,5 +1,6 @@
 //! Waiting for the cluster, with bounds: each wait ends with a sentence that says what did not come.
 
+use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
@@ -13,9 +14,12 @@ const NODES_LIMIT: Duration = Duration::from_secs(90);
 const SERVICE_ACCOUNT_LIMIT: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(150);
 
-/// Waits until the API server says that it is ready.
+/// Waits until the API server says that it is ready. It is asked only once it listens: asking costs it time.
 pub fn wait_for_api(context: &ClusterContext, api_server: &mut Part) -> Result<()> {
-    api_server.wait_until(API_LIMIT, || run(context.kubectl().args(["get", "--raw", "/readyz"])).is_ok())
+    let address = SocketAddr::from((context.api_address, context.api_port));
+    let listens = || TcpStream::connect_timeout(&address, PAUSE).is_ok();
+    let is_ready = || run(context.kubectl().args(["get", "--raw", "/readyz"])).is_ok();
+    api_server.wait_until(API_LIMIT, || listens() && is_ready())
 }
 
 /// Waits until every node is Ready.

@@ -39,3 +39,27 @@ fn plan(context: &ClusterContext) -> Vec<Route<'_>> {
     });
     between.chain(from_clients).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::context;
+    use super::*;
+
+    #[test]
+    fn every_node_and_every_client_reaches_every_other_nodes_pods() {
+        let context = context();
+        let shown: Vec<_> = plan(&context)
+            .iter()
+            .map(|route| format!("{} {} via {}", route.netns.unwrap_or("-"), route.to, route.via))
+            .collect();
+        let expected = [
+            "node-1 10.1.2.0/24 via 10.0.0.12",
+            "node-2 10.1.1.0/24 via 10.0.0.11",
+            "- 10.1.1.0/24 via 10.0.0.11",
+            "- 10.1.2.0/24 via 10.0.0.12",
+            "services 10.1.1.0/24 via 10.0.0.11",
+            "services 10.1.2.0/24 via 10.0.0.12",
+        ];
+        assert_eq!(shown, expected);
+    }
+}
