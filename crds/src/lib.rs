@@ -1,1 +1,32 @@
-//! See ARCHITECTURE.md.
+//! Lastmile's custom resources, group `lastmile.io`, version `v1alpha1`: one file per kind.
+//!
+//! The YAML in `generated/` is made from these types and is what the Helm chart installs; a test fails when it is stale.
+//! Values that Kubernetes cannot check by type (addresses, prefixes) stay text here and are parsed by the operator, so that
+//! one odd object never stops the listing of the others.
+
+mod accessrouter;
+mod bng;
+mod policy;
+mod text;
+
+pub use accessrouter::{AccessRouter, AccessRouterSpec, AccessRouterStatus, ObjectName};
+pub use bng::{
+    AccessMode, Accounting, Amounts, Attachment, BNG, BngSpec, Dhcp, EventBus, Kea, KeaForm, Network, NetworkMode, Placement,
+    Pool, Radius, RadiusServer, Resources, Routers, SecretKey,
+};
+pub use bng_status::{BngStatus, SessionCounts};
+pub use policy::{Rates, Selector, SubscriberPolicy, SubscriberPolicySpec, SubscriberPolicyStatus};
+pub use text::{Ipv4, Prefix};
+
+mod bng_status;
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::CustomResourceExt;
+
+/// The API group.
+pub const GROUP: &str = "lastmile.io";
+
+/// Every kind's definition, as it is installed.
+pub fn definitions() -> Vec<CustomResourceDefinition> {
+    vec![BNG::crd(), AccessRouter::crd(), SubscriberPolicy::crd()]
+}
