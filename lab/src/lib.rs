@@ -3,13 +3,23 @@
 //!
 //! Plans are pure functions of the topology (addresses, batch files, service configurations); `process` and the
 //! modules that call it are the only ones that touch the machine. Nothing here runs in production.
-#[cfg(feature = "kubernetes")]
 pub mod cluster;
-#[cfg(feature = "kubernetes")]
+pub mod environment;
+pub mod gateways;
 pub mod images;
 pub mod isolation;
+pub mod keeper;
+pub mod network;
 pub mod paths;
+pub mod preflight;
 pub mod process;
+pub mod progress;
+pub mod release;
+pub mod routers;
 pub mod secrets;
 pub mod services;
+pub mod subscribers;
+pub mod supervisor;
 pub mod topology;
+pub mod up;
+pub mod verbs;

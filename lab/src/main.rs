@@ -2,11 +2,14 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Result;
-use clap::{Parser, Subcommand};
+use anyhow::{Context, Result};
+use clap::{Parser, Subcommand, ValueEnum};
 use lastmile_lab::paths::Paths;
 use lastmile_lab::services::private;
-use lastmile_lab::topology::Topology;
+use lastmile_lab::supervisor::control::{self, Action, Request};
+use lastmile_lab::supervisor::{self, UpOptions};
+use lastmile_lab::topology::{Topology, containerlab};
+use lastmile_lab::{keeper, verbs};
 
 /// Lastmile's lab: two BNGs, their routers and subscribers, the real services and a real Kubernetes on this machine.
 #[derive(Parser)]
@@ -21,6 +24,50 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Verb {
+    /// Bring the lab up
+    Up {
+        /// Only namespaces, services, routers and subscribers
+        #[arg(long)]
+        without_cluster: bool,
+        /// With --without-cluster: run the gateways directly in their nodes
+        #[arg(long, requires = "without_cluster")]
+        gateways: bool,
+    },
+    /// Take the lab down, without a trace
+    Down,
+    /// Show what runs
+    Status,
+    /// Run a command in a node of the topology
+    Exec {
+        /// bng-01, ar-01, sub-01, services, inet, …
+        node: String,
+        /// The command
+        #[arg(last = true, required = true)]
+        command: Vec<String>,
+    },
+    /// Show the log of a part, or the list of logs
+    Logs {
+        /// The part, as `lab status` names it
+        part: Option<String>,
+    },
+    /// Print the environment for a shell (`. lab/run/env`)
+    Env,
+    /// Start or stop a subscriber, or have it release its lease
+    Subscriber {
+        /// What to do
+        action: ActionArgument,
+        /// sub-01, …
+        name: String,
+    },
+    /// Start or stop a service, router or gateway
+    Service {
+        /// What to do
+        action: ActionArgument,
+        /// kea-dhcp4, freeradius, postgres, redis, ar-01, …
+        name: String,
+    },
+    /// Print the topology as a Containerlab file (SR Linux routers, kind nodes)
+    Containerlab,
     /// Run a command beside private PostgreSQL, Redis, Kea and FreeRADIUS (LASTMILE_TEST_* tell where)
     Services {
         /// The command
@@ -32,11 +79,23 @@ enum Verb {
         #[arg(last = true)]
         command: Vec<String>,
     },
+    #[command(hide = true, name = supervisor::SUPERVISE)]
+    Supervise { options: String },
+    #[command(hide = true, name = supervisor::INIT)]
+    Init { options: String },
+    #[command(hide = true, name = supervisor::KEEPER)]
+    Keeper { options: String },
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum ActionArgument {
+    Start,
+    Stop,
+    Release,
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    match dispatch(arguments) {
+    match dispatch(Arguments::parse()) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("lab: {error:#}");
@@ -46,10 +105,58 @@ fn main() -> ExitCode {
 }
 
 fn dispatch(arguments: Arguments) -> Result<ExitCode> {
-    let paths = Paths::find(arguments.bin_dir)?;
+    let mut paths = Paths::find(arguments.bin_dir)?;
     let topology = || Topology::load(&paths.root.join("lab/topology.toml"));
     match arguments.verb {
+        Verb::Up { without_cluster, gateways } => {
+            topology()?;
+            verbs::up(&paths, &UpOptions { bin_dir: paths.bin.clone(), without_cluster, gateways })
+        }
+        Verb::Down => verbs::down(&paths),
+        Verb::Status => verbs::status(&paths),
+        Verb::Exec { node, command } => verbs::exec(&paths, &topology()?, &node, &command),
+        Verb::Logs { part } => verbs::logs(&paths, part.as_deref()),
+        Verb::Env => verbs::env(&paths),
+        Verb::Subscriber { action, name } => ask(&Request::Subscriber { action: action.into(), name }),
+        Verb::Service { action, name } => ask(&Request::Service { action: action.into(), name }),
+        Verb::Containerlab => {
+            print!("{}", containerlab::render(&topology()?));
+            Ok(ExitCode::SUCCESS)
+        }
         Verb::Services { command } => private::outside(&command),
         Verb::ServicesInside { command } => private::inside(&paths, &topology()?, &command),
+        Verb::Supervise { options } => {
+            let options = parse(&options)?;
+            supervisor::supervise(&paths, &topology()?, &options)
+        }
+        Verb::Init { options } => supervisor::init(&parse(&options)?),
+        Verb::Keeper { options } => {
+            let options = parse(&options)?;
+            paths.bin.clone_from(&options.bin_dir);
+            let topology = Topology::load(&paths.root.join("lab/topology.toml"))?;
+            keeper::run(&paths, topology, options)
+        }
+    }
+}
+
+fn ask(request: &Request) -> Result<ExitCode> {
+    let text = control::ask(request)?;
+    if !text.is_empty() {
+        println!("{text}");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn parse(options: &str) -> Result<UpOptions> {
+    serde_json::from_str(options).context("this verb is the lab's own")
+}
+
+impl From<ActionArgument> for Action {
+    fn from(argument: ActionArgument) -> Self {
+        match argument {
+            ActionArgument::Start => Self::Start,
+            ActionArgument::Stop => Self::Stop,
+            ActionArgument::Release => Self::Release,
+        }
     }
 }

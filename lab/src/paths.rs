@@ -5,6 +5,8 @@ use anyhow::{Context, Result};
 
 /// Data that must not lie in a clone: PostgreSQL's user could not enter it there.
 pub const MACHINE_DIR: &str = "/var/lib/lastmile-lab";
+/// Unix sockets, whose addresses hold 107 bytes: a clone may lie deep.
+pub const SOCKET_DIR: &str = "/run/lastmile-lab";
 /// The machine-wide lock; whoever holds it is the machine's one lab.
 pub const LOCK_FILE: &str = "/run/lock/lastmile-lab.lock";
 

@@ -61,6 +61,18 @@ fn start_into(spec: &ServicesSpec, parts: &mut Vec<Part>) -> Result<()> {
     radius::wait_ready(spec, &mut parts[first + 2])
 }
 
+/// Starts one service again on the data that it left.
+pub fn restart(spec: &ServicesSpec, name: &str) -> Result<Part> {
+    match name {
+        "postgres" => postgres::restart(spec),
+        "redis" => redis::start(spec),
+        "freeradius" => radius::start(spec),
+        "kea-dhcp4" => kea::start_dhcp4(spec),
+        "kea-ctrl-agent" => kea::start_agent(spec),
+        _ => anyhow::bail!("no service {name}"),
+    }
+}
+
 impl Services {
     /// Ends them; nothing of them runs afterwards.
     pub fn stop(&mut self) {
@@ -91,7 +103,7 @@ pub fn find_program(program: &str) -> Result<PathBuf> {
         .chain(["/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/bin", "/bin"])
         .map(|folder| Path::new(folder).join(program))
         .find(|candidate| candidate.is_file())
-        .with_context(|| format!("{program} is not installed: see `make deps`"))
+        .with_context(|| format!("{program} is not installed: `make setup` installs it"))
 }
 
 /// Gives a folder to the system user `postgres`.

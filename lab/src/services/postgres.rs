@@ -55,7 +55,7 @@ pub fn start(spec: &ServicesSpec) -> Result<(Part, Result<()>)> {
     let password = spec.dir.join("postgres.pw");
     write_private(&password, &spec.secrets.postgres)?;
     give_to_postgres(&password)?;
-    let mut initdb = as_postgres(Command::new("runuser"), bin.join("initdb"));
+    let mut initdb = as_postgres(Command::new("setpriv"), bin.join("initdb"));
     initdb
         .args(["--no-sync", "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8", "--username=postgres"])
         .arg("--pwfile")
@@ -65,8 +65,7 @@ pub fn start(spec: &ServicesSpec) -> Result<(Part, Result<()>)> {
     run(initdb.current_dir("/"))?;
     append(&data.join("postgresql.conf"), &settings(spec, &data))?;
     fs::write(data.join("pg_hba.conf"), hba(spec))?;
-    let mut server = as_postgres(spec.place.command("runuser"), bin.join("postgres"));
-    let mut part = spec.place.start("postgres", server.arg("-D").arg(&data).current_dir("/"))?;
+    let mut part = restart(spec)?;
     let log = part.log.clone();
     let ready = part
         .wait_until(Duration::from_secs(20), || {
@@ -74,6 +73,12 @@ pub fn start(spec: &ServicesSpec) -> Result<(Part, Result<()>)> {
         })
         .and_then(|()| psql(spec, "postgres", "postgres", &spec.secrets.postgres, &roles(spec)));
     Ok((part, ready))
+}
+
+/// Starts the server on its data.
+pub fn restart(spec: &ServicesSpec) -> Result<Part> {
+    let mut server = as_postgres(spec.place.command("setpriv"), bin_dir()?.join("postgres"));
+    spec.place.start("postgres", server.arg("-D").arg(spec.dir.join("postgres")).current_dir("/"))
 }
 
 /// Runs a script in a database.
@@ -98,9 +103,10 @@ fn without_transaction(command: &Command) -> Command {
     copy
 }
 
-fn as_postgres(mut runuser: Command, program: PathBuf) -> Command {
-    runuser.args(["-u", "postgres", "--"]).arg(program);
-    runuser
+/// As the user `postgres`: PostgreSQL refuses root. `setpriv` becomes the program, so signals reach it.
+fn as_postgres(mut setpriv: Command, program: PathBuf) -> Command {
+    setpriv.args(["--reuid=postgres", "--regid=postgres", "--init-groups", "--"]).arg(program);
+    setpriv
 }
 
 fn append(path: &Path, text: &str) -> Result<()> {
@@ -118,5 +124,5 @@ fn bin_dir() -> Result<PathBuf> {
         .filter(|(_, bin): &(u32, PathBuf)| bin.join("postgres").is_file())
         .collect();
     found.sort();
-    found.pop().map(|(_, bin)| bin).context("PostgreSQL is not installed: see `make deps`")
+    found.pop().map(|(_, bin)| bin).context("PostgreSQL is not installed: `make setup` installs it")
 }

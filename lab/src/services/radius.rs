@@ -17,7 +17,7 @@ const QUERIES: &str = "/etc/freeradius/3.0/mods-config/sql/main/postgresql";
 /// Tables by FreeRADIUS' own schema, and the users.
 pub fn init_database(spec: &ServicesSpec) -> Result<()> {
     let file = format!("{QUERIES}/schema.sql");
-    let schema = fs::read_to_string(&file).with_context(|| format!("cannot read {file}: see `make deps`"))?;
+    let schema = fs::read_to_string(&file).with_context(|| format!("cannot read {file}: `make setup` installs it"))?;
     let script = format!("SET client_min_messages = warning;\n{schema}\n{}", users(spec));
     postgres::psql(spec, "radius", "radius", &spec.secrets.radius_db, &script)
 }

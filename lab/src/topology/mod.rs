@@ -2,6 +2,7 @@
 //!
 //! Parsing and validation are pure. A topology that passes [`Topology::parse`] can be built: names fit interface
 //! names, references resolve, addresses lie where they must and nothing is used twice.
+pub mod containerlab;
 mod validate;
 
 use std::net::Ipv4Addr;

@@ -1,0 +1,91 @@
+//! What a benchmark leaves: a table for people and `target/bench/report.json` for programs.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use serde::Serialize;
+
+/// One measured figure beside what it is compared with.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Figure {
+    /// What was measured.
+    pub name: String,
+    /// Median of the rounds.
+    pub value: f64,
+    /// Of `value`, `reference_value`, `low` and `high`.
+    pub unit: String,
+    /// What it is compared with.
+    pub reference: String,
+    /// The reference's median, measured in the same rounds.
+    pub reference_value: f64,
+    /// Median of the rounds' own ratios, value / reference.
+    pub ratio: f64,
+    /// The smallest value of a round.
+    pub low: f64,
+    /// The greatest value of a round.
+    pub high: f64,
+    /// How many rounds.
+    pub rounds: usize,
+}
+
+impl Figure {
+    /// Compares two measurements round by round. Both have one value per round and at least one round.
+    pub fn compare(name: &str, unit: &str, values: &[f64], reference: &str, references: &[f64]) -> Self {
+        let ratios: Vec<f64> = values.iter().zip(references).map(|(value, reference)| value / reference).collect();
+        Self {
+            name: name.to_owned(),
+            value: median(values),
+            unit: unit.to_owned(),
+            reference: reference.to_owned(),
+            reference_value: median(references),
+            ratio: median(&ratios),
+            low: values.iter().copied().fold(f64::INFINITY, f64::min),
+            high: values.iter().copied().fold(f64::NEG_INFINITY, f64::max),
+            rounds: values.len(),
+        }
+    }
+}
+
+/// The middle of the sorted values; the mean of the two in the middle of an even number.
+pub fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let middle = sorted.len() / 2;
+    match sorted.len() {
+        0 => f64::NAN,
+        length if length % 2 == 1 => sorted[middle],
+        _ => (sorted[middle - 1] + sorted[middle]) / 2.0,
+    }
+}
+
+/// The figures as an aligned table.
+pub fn table(figures: &[Figure]) -> String {
+    let mut text = format!("{:<44}{:>12}  {:<10}{:>24}{:>12}{:>8}\n", "", "median", "unit", "beside", "its median", "ratio");
+    for figure in figures {
+        let Figure { name, value, unit, reference, reference_value, ratio, .. } = figure;
+        let _ = writeln!(text, "{name:<44}{value:>12.2}  {unit:<10}{reference:>24}{reference_value:>12.2}{ratio:>8.2}");
+    }
+    text
+}
+
+/// Writes the figures as a JSON list.
+pub fn write(figures: &[Figure], file: &Path) -> Result<()> {
+    if let Some(folder) = file.parent() {
+        std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    }
+    std::fs::write(file, serde_json::to_string_pretty(figures)?).with_context(|| format!("cannot write {}", file.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn medians_and_ratios_are_taken_round_by_round() {
+        let figure = Figure::compare("x", "a second", &[10.0, 30.0, 20.0], "y", &[5.0, 10.0, 20.0]);
+        assert_eq!((figure.value, figure.reference_value, figure.ratio), (20.0, 10.0, 2.0));
+        assert_eq!((figure.low, figure.high, figure.rounds), (10.0, 30.0, 3));
+        assert_eq!(median(&[1.0, 2.0, 3.0, 4.0]), 2.5);
+    }
+}

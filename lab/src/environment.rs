@@ -1,0 +1,52 @@
+//! `lab/run/env`: what a shell needs to look around, as `export` lines.
+use std::fmt::Write;
+
+use anyhow::Result;
+
+use crate::paths::Paths;
+use crate::secrets::{Secrets, write_private};
+use crate::services::databases;
+use crate::topology::Topology;
+
+/// The variables, in order. `PATH` comes first and is extended, not replaced.
+pub fn render(paths: &Paths, topology: &Topology, secrets: &Secrets, token: Option<&str>) -> String {
+    let services = topology.services.management.addr();
+    let mut lines = format!("export PATH=\"{}:$PATH\"\n", paths.run.join("bin").display());
+    let mut set = |name: &str, value: String| {
+        let _ = writeln!(lines, "export {name}='{value}'");
+    };
+    set("LASTMILE_BIN_DIR", paths.bin.display().to_string());
+    for (name, password) in databases(secrets) {
+        let variable = format!("LASTMILE_{}_DATABASE_URL", name.to_uppercase());
+        set(&variable, format!("postgres://{name}:{password}@{services}:5432/{name}"));
+    }
+    set("LASTMILE_REDIS_URL", redis_url(topology, secrets));
+    set("LASTMILE_KEA_URL", format!("http://{services}:8000"));
+    set("LASTMILE_RADIUS", format!("{services}:1812"));
+    if let Some(token) = token {
+        set("KUBECONFIG", paths.run.join("kubeconfig").display().to_string());
+        set("LASTMILE_URL", dashboard_url(topology));
+        set("LASTMILE_TOKEN", token.to_owned());
+    }
+    lines
+}
+
+/// Writes `lab/run/env`, and `lab` itself into the folder that it puts on PATH.
+pub fn write(paths: &Paths, topology: &Topology, secrets: &Secrets, token: Option<&str>) -> Result<()> {
+    let bin = paths.run.join("bin");
+    std::fs::create_dir_all(&bin)?;
+    let _ = std::fs::remove_file(bin.join("lab"));
+    std::os::unix::fs::symlink(std::env::current_exe()?, bin.join("lab"))?;
+    write_private(&paths.run.join("env"), &render(paths, topology, secrets, token))
+}
+
+/// The dashboard's and REST API's address.
+pub fn dashboard_url(topology: &Topology) -> String {
+    let node = topology.bngs.first().map_or(topology.management.host, |bng| bng.management);
+    format!("http://{}:{}", node.addr(), topology.kubernetes.dashboard_node_port)
+}
+
+/// The event bus with its password.
+pub fn redis_url(topology: &Topology, secrets: &Secrets) -> String {
+    format!("redis://:{}@{}:6379", secrets.redis, topology.services.management.addr())
+}

@@ -1,0 +1,49 @@
+//! What a machine must have before anything is started, said all at once.
+use std::path::Path;
+
+use anyhow::{Result, bail};
+
+use crate::paths::Paths;
+use crate::services::find_program;
+use crate::supervisor::UpOptions;
+
+/// System programs, all from Debian packages that `make setup` installs.
+const TOOLS: [&str; 15] = [
+    "ip", "ethtool", "nsenter", "setpriv", "psql", "redis-server", "kea-dhcp4", "kea-ctrl-agent", "freeradius", "dhclient",
+    "udhcpc", "iperf3", "nft", "containerd", "runc",
+];
+
+/// Lists everything that is missing, with the way to get it.
+pub fn check(paths: &Paths, options: &UpOptions) -> Result<()> {
+    let mut missing: Vec<String> = TOOLS
+        .iter()
+        .filter(|tool| !(options.without_cluster && ["containerd", "runc"].contains(tool)))
+        .filter(|tool| find_program(tool).is_err())
+        .map(|tool| format!("{tool} is not installed: `make setup` installs it"))
+        .collect();
+    let mut programs = vec!["lastmile-relay"];
+    if options.gateways {
+        programs.push("lastmile-bng");
+    }
+    if !options.without_cluster {
+        programs.extend(["lastmile-bng", "lastmile-operator", "lastmile-ingestor", "lastmile-api"]);
+    }
+    missing.extend(
+        programs
+            .iter()
+            .filter_map(|program| paths.program(program).err())
+            .map(|error| format!("{error} (`make build`)")),
+    );
+    if !options.without_cluster {
+        let built = |path: &str, verb: &str| {
+            let path = paths.root.join(path);
+            (!Path::exists(&path)).then(|| format!("{} is not built: `make {verb}`", path.display()))
+        };
+        missing.extend(built("target/lab/lab-kube", "kubernetes"));
+        missing.extend(built("charts/lastmile/Chart.yaml", "gen"));
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    bail!("this machine lacks\n  {}", missing.join("\n  "))
+}

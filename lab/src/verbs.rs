@@ -1,0 +1,181 @@
+//! The user's side of `lab up`, `down`, `status`, `exec`, `logs` and `env`.
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, ExitCode};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::isolation;
+use crate::paths::Paths;
+use crate::preflight;
+use crate::process::tail;
+use crate::network::SWITCH;
+use crate::supervisor::control::{self, Request};
+use crate::topology::Topology;
+use crate::supervisor::{self, Holder, Phase, State, UpOptions, phase};
+
+/// Brings the lab up and shows its progress. Ctrl-C takes down what was started.
+pub fn up(paths: &Paths, options: &UpOptions) -> Result<ExitCode> {
+    if !nix::unistd::geteuid().is_root() {
+        bail!("the lab makes network namespaces: run it as root");
+    }
+    if let Some(Holder { pid, root }) = supervisor::holder()? {
+        if root == paths.root && phase(paths) == Phase::Ready {
+            println!("the lab is up already (`lab down` takes it down)\n{}", shown(paths));
+            return Ok(ExitCode::SUCCESS);
+        }
+        bail!("a lab runs on this machine already, from {} (process {pid}): take it down there with `lab down`", root.display());
+    }
+    refuse_foreign_cluster()?;
+    preflight::check(paths, options)?;
+    if let Some(inherited) = std::env::var_os("KUBECONFIG") {
+        println!("KUBECONFIG={} is ignored: the lab has a Kubernetes of its own", inherited.to_string_lossy());
+    }
+    let signals = isolation::catch_signals()?;
+    let mut supervisor = supervisor::spawn(paths, options)?;
+    let mut view = View::default();
+    let mut interrupted = false;
+    loop {
+        view.show(paths);
+        if isolation::signalled(&signals) && !interrupted {
+            interrupted = true;
+            println!("\ninterrupted: taking down what was started");
+            let _ = kill(Pid::from_raw(supervisor.id() as i32), Signal::SIGTERM);
+        }
+        if let Some(status) = supervisor.try_wait()? {
+            view.show(paths);
+            return if interrupted { Ok(ExitCode::from(130)) } else { Err(failure(paths, &status.to_string())) };
+        }
+        if phase(paths) == Phase::Ready && !interrupted {
+            view.show(paths);
+            forget(supervisor);
+            return Ok(ExitCode::SUCCESS);
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// An existing cluster has no nodes on the lab's wires; say so instead of half working.
+fn refuse_foreign_cluster() -> Result<()> {
+    match std::env::var("LASTMILE_KUBECONFIG") {
+        Ok(path) => bail!(
+            "LASTMILE_KUBECONFIG={path} selects an existing cluster, whose nodes are not on the lab's wires: \
+             `helm install` there as the README says, or unset it for the lab's own"
+        ),
+        Err(_) => Ok(()),
+    }
+}
+
+/// The supervisor outlives this program.
+fn forget(supervisor: Child) {
+    std::mem::forget(supervisor);
+}
+
+fn failure(paths: &Paths, status: &str) -> anyhow::Error {
+    match phase(paths) {
+        // The progress has told why.
+        Phase::Failed => anyhow::anyhow!("the lab did not come up; all logs are in {}", paths.run.join("logs").display()),
+        _ => anyhow::anyhow!("the lab ended with {status}\n{}", tail(&paths.log("supervisor"), 15)),
+    }
+}
+
+/// Takes the lab down, whatever state it is in; without one there is nothing to do.
+pub fn down(paths: &Paths) -> Result<ExitCode> {
+    let Some(Holder { pid, root }) = supervisor::holder()? else {
+        println!("no lab runs on this machine");
+        return Ok(ExitCode::SUCCESS);
+    };
+    if root != paths.root {
+        bail!("the lab of this machine runs from {} (process {pid}): take it down there", root.display());
+    }
+    let begin = Instant::now();
+    kill(Pid::from_raw(pid), Signal::SIGTERM).context("cannot end the lab's supervisor")?;
+    while supervisor::holder()?.is_some_and(|holder| holder.pid == pid) {
+        if begin.elapsed() > Duration::from_secs(60) {
+            bail!("the lab does not end\n{}", tail(&paths.log("supervisor"), 15));
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    println!("the lab is down ({:.1} s); logs stay in {}", begin.elapsed().as_secs_f32(), paths.run.join("logs").display());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What runs.
+pub fn status(paths: &Paths) -> Result<ExitCode> {
+    match supervisor::holder()? {
+        None => println!("no lab runs on this machine"),
+        Some(Holder { root, .. }) if root != paths.root => println!("the lab of this machine runs from {}", root.display()),
+        Some(_) if phase(paths) != Phase::Ready => println!("the lab is coming up\n{}", shown(paths)),
+        Some(_) => println!("{}", control::ask(&Request::Status)?),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Becomes a command inside a node: its network, and the lab's processes and mounts.
+pub fn exec(paths: &Paths, topology: &Topology, node: &str, command: &[String]) -> Result<ExitCode> {
+    let nodes = topology.nodes();
+    if node != SWITCH && !nodes.contains(&node) {
+        bail!("no node {node}; there are {SWITCH}, {}", nodes.join(", "));
+    }
+    let init = State::read(paths)?.init.to_string();
+    let here = std::env::current_dir().context("the current folder is gone")?;
+    let error = Command::new("nsenter")
+        .args(["--target", &init, "--mount", "--pid", "--", "nsenter"])
+        .arg(format!("--net=/run/netns/{node}"))
+        .arg(format!("--wdns={}", here.display()))
+        .arg("--")
+        .args(command)
+        .exec();
+    Err(error).context("cannot run nsenter")
+}
+
+/// Shows a part's log, or says which there are.
+pub fn logs(paths: &Paths, part: Option<&str>) -> Result<ExitCode> {
+    let Some(part) = part else {
+        for entry in std::fs::read_dir(paths.run.join("logs")).context("no logs yet")?.flatten() {
+            println!("{}", Path::new(&entry.file_name()).with_extension("").display());
+        }
+        return Ok(ExitCode::SUCCESS);
+    };
+    let path = paths.log(part);
+    let mut file = File::open(&path).with_context(|| format!("no log {part}; `lab logs` lists them"))?;
+    std::io::copy(&mut file, &mut std::io::stdout())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints `lab/run/env`.
+pub fn env(paths: &Paths) -> Result<ExitCode> {
+    let text = std::fs::read_to_string(paths.run.join("env")).context("no lab runs here: start it with `lab up`")?;
+    print!("{text}");
+    Ok(ExitCode::SUCCESS)
+}
+
+fn shown(paths: &Paths) -> String {
+    std::fs::read_to_string(paths.run.join("progress.log")).unwrap_or_default()
+}
+
+/// Shows the progress file as it grows.
+#[derive(Default)]
+struct View {
+    file: Option<File>,
+}
+
+impl View {
+    fn show(&mut self, paths: &Paths) {
+        if self.file.is_none() {
+            self.file = File::open(paths.run.join("progress.log")).ok();
+        }
+        let mut text = String::new();
+        if let Some(file) = &mut self.file
+            && file.read_to_string(&mut text).is_ok()
+        {
+            print!("{text}");
+            let _ = std::io::stdout().flush();
+        }
+    }
+}
