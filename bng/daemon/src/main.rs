@@ -1,2 +1,10 @@
-//! See ARCHITECTURE.md.
+//! The gateway. (Already here and to be wired: `journal` (open/append/rotate, Image, Entry), `health`, `kea`, `outbox`, `status`;
+//! see each module's top comment.)
+
+mod health;
+mod journal;
+mod kea;
+mod outbox;
+mod status;
+
 fn main() {}

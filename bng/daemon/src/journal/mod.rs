@@ -1,0 +1,201 @@
+//! The journal: an append-only log on the node's disk, from which a killed gateway goes on where it was.
+//!
+//! One [`Entry`] per change, handed to the kernel before anything that it leads to leaves the machine, so `kill -9` loses
+//! nothing; a thread of its own has it on the disk within 100 ms, so a power cut loses no more than that. At each start, and when the
+//! log has grown past [`ROTATE_AT`], an [`Image`] of everything replaces it. The folder is locked: a second gateway on the same
+//! state is refused.
+
+mod files;
+mod frame;
+mod sync;
+
+use std::{
+    collections::VecDeque,
+    fs::File,
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+use lastmile_session::{AccountingRecord, Record, RecordedEvent, Snapshot};
+use lastmile_types::InstanceId;
+use serde::{Deserialize, Serialize};
+use tracing::{info, warn};
+
+use self::{files::Generation, sync::Syncer};
+
+/// A log of this many octets is replaced by an image.
+pub const ROTATE_AT: u64 = 64 * 1024 * 1024;
+
+/// Why the journal cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// Another process has it.
+    #[error("another gateway uses {0}: stop it, or give this one a state directory of its own")]
+    Locked(PathBuf),
+    /// The disk said no.
+    #[error("cannot {what} {path}")]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// An image that no crash can have left.
+    #[error("{path} is damaged: move it away to start afresh, all sessions will be new")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
+}
+
+/// One line of the log.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Entry {
+    /// A process started during this boot of the host.
+    Opened {
+        /// `/proc/sys/kernel/random/boot_id`.
+        boot_id: String,
+    },
+    /// What one input changed.
+    Record(Box<Record>),
+    /// Events up to this seq are in the database.
+    Committed {
+        /// Inclusive.
+        seq: u64,
+    },
+    /// The accounting record with this number was acknowledged, or given up for good.
+    Accounted {
+        /// Its number.
+        number: u64,
+    },
+}
+
+/// All that must survive.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Image {
+    /// The journal's own identity.
+    pub instance_id: InstanceId,
+    /// The boot of the host in which it was last written.
+    pub boot_id: String,
+    /// The machine.
+    pub snapshot: Snapshot,
+    /// Events up to here are in the database.
+    pub committed: u64,
+    /// Later events, in order.
+    pub events: VecDeque<RecordedEvent>,
+    /// Accounting that nobody acknowledged yet, in order.
+    pub accounting: VecDeque<AccountingRecord>,
+}
+
+impl Image {
+    /// A gateway that has seen nothing.
+    pub fn new(instance_id: InstanceId) -> Self {
+        Self {
+            instance_id,
+            boot_id: String::new(),
+            snapshot: Snapshot::default(),
+            committed: 0,
+            events: VecDeque::new(),
+            accounting: VecDeque::new(),
+        }
+    }
+
+    /// Takes one entry on.
+    pub fn apply(&mut self, entry: Entry) {
+        match entry {
+            Entry::Opened { boot_id } => self.boot_id = boot_id,
+            Entry::Record(record) => {
+                self.snapshot.apply(&record);
+                self.events.extend(record.events);
+                self.accounting.extend(record.accounting);
+            }
+            Entry::Committed { seq } => {
+                self.committed = self.committed.max(seq);
+                while self.events.front().is_some_and(|event| event.seq <= seq) {
+                    self.events.pop_front();
+                }
+            }
+            Entry::Accounted { number } => self.accounting.retain(|record| record.number != number),
+        }
+    }
+}
+
+/// The open journal.
+#[derive(Debug)]
+pub struct Journal {
+    folder: PathBuf,
+    generation: Generation,
+    log: File,
+    written: u64,
+    buffer: Vec<u8>,
+    syncer: Syncer,
+    _lock: File,
+}
+
+impl Journal {
+    /// Locks the folder (made with mode 0700 if need be) and reads what is there; a folder without a journal gets one with the
+    /// identity `fresh`. A torn end of the log, as a power cut leaves it, is cut off and said.
+    pub fn open(folder: &Path, fresh: InstanceId) -> Result<(Self, Image), JournalError> {
+        let lock = files::lock(folder)?;
+        let (generation, mut image) = files::read_image(folder)?.unwrap_or((Generation(0), Image::new(fresh)));
+        let bytes = files::read_log(folder, generation)?;
+        let replay = frame::replay(&bytes, |entry| image.apply(entry));
+        if replay.torn > 0 {
+            warn!(
+                octets = replay.torn,
+                "the journal's last octets were never completely written; they are cut off. Expected after a power cut only"
+            );
+        }
+        info!(instance = %image.instance_id, entries = replay.entries, sessions = image.snapshot.sessions.len(), "journal read");
+        let (generation, log) = files::replace(folder, generation, &image)?;
+        let syncer = Syncer::start(&log).map_err(|source| io_error("sync", folder, source))?;
+        Ok((
+            Self { folder: folder.to_owned(), generation, log, written: 0, buffer: Vec::new(), syncer, _lock: lock },
+            image,
+        ))
+    }
+
+    /// Hands one entry to the kernel. On an error nothing that the entry leads to may be done.
+    pub fn append(&mut self, entry: &Entry) -> Result<(), JournalError> {
+        frame::encode(entry, &mut self.buffer);
+        if let Err(source) = self.log.write_all(&self.buffer) {
+            // Half a frame would hide every later one from a replay.
+            let _ = self.log.set_len(self.written);
+            return Err(io_error("append to", &self.folder, source));
+        }
+        self.written += self.buffer.len() as u64;
+        self.syncer.wake();
+        Ok(())
+    }
+
+    /// The log has grown past [`ROTATE_AT`].
+    pub fn wants_rotation(&self) -> bool {
+        self.written > ROTATE_AT
+    }
+
+    /// Replaces the log by an image of everything that was appended to it.
+    pub fn rotate(&mut self, image: &Image) -> Result<(), JournalError> {
+        let (generation, log) = files::replace(&self.folder, self.generation, image)?;
+        self.syncer = Syncer::start(&log).map_err(|source| io_error("sync", &self.folder, source))?;
+        (self.generation, self.log, self.written) = (generation, log, 0);
+        Ok(())
+    }
+
+    /// Waits until everything is on the disk.
+    pub fn flush(&self) -> Result<(), JournalError> {
+        self.log.sync_data().map_err(|source| io_error("sync", &self.folder, source))
+    }
+}
+
+fn io_error(what: &'static str, path: &Path, source: io::Error) -> JournalError {
+    JournalError::Io { what, path: path.to_owned(), source }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,54 @@
+//! `/metrics` in the OpenMetrics text form, and `/healthz`, over plain HTTP: numbers only, no subscriber data.
+
+use std::{fmt::Write, io};
+
+use axum::{Router, extract::State, http::header::CONTENT_TYPE, response::IntoResponse, routing::get};
+use lastmile_types::status::BngStatus;
+use tokio::{net::TcpListener, sync::watch};
+
+/// Serves for ever.
+pub async fn serve(listener: TcpListener, status: watch::Receiver<BngStatus>) -> io::Result<()> {
+    let router = Router::new().route("/metrics", get(metrics)).route("/healthz", get(|| async { "ok\n" }));
+    axum::serve(listener, router.with_state(status)).await
+}
+
+async fn metrics(State(status): State<watch::Receiver<BngStatus>>) -> impl IntoResponse {
+    let text = render(&status.borrow());
+    ([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text)
+}
+
+/// The status as metrics: one source of truth for both.
+fn render(status: &BngStatus) -> String {
+    let mut text = String::new();
+    let sessions = status.sessions;
+    family(&mut text, "lastmile_bng_sessions", "gauge", "Sessions that have an address, by state.");
+    for (state, count) in [("pending", sessions.pending), ("active", sessions.active), ("idle", sessions.idle)] {
+        let _ = writeln!(text, "lastmile_bng_sessions{{state=\"{state}\"}} {count}");
+    }
+    let gauges = [
+        ("lastmile_bng_sessions_authorized", "Sessions that AAA authorized.", u64::from(sessions.authorized)),
+        ("lastmile_bng_sessions_rejected", "Sessions that AAA rejected.", u64::from(sessions.rejected)),
+        ("lastmile_bng_last_seq", "The last seq given out.", status.last_seq),
+        ("lastmile_bng_committed_seq", "The last seq known to be in the database.", status.committed_seq),
+        ("lastmile_bng_memory_bytes", "Memory of the gateway's cgroup.", status.health.memory_bytes),
+    ];
+    for (name, help, value) in gauges {
+        family(&mut text, name, "gauge", help);
+        let _ = writeln!(text, "{name} {value}");
+    }
+    family(&mut text, "lastmile_bng_condition", "gauge", "1 = True, 0 = False, -1 = Unknown.");
+    for condition in &status.conditions {
+        let value = condition.status.map_or(-1, i32::from);
+        let _ = writeln!(text, "lastmile_bng_condition{{type=\"{}\"}} {value}", condition.kind);
+    }
+    family(&mut text, "lastmile_bng_dropped", "counter", "Messages that went no further, by reason.");
+    for (label, count) in &status.drops {
+        let _ = writeln!(text, "lastmile_bng_dropped_total{{reason=\"{label}\"}} {count}");
+    }
+    text.push_str("# EOF\n");
+    text
+}
+
+fn family(text: &mut String, name: &str, kind: &str, help: &str) {
+    let _ = write!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
+}
