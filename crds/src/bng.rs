@@ -114,9 +114,9 @@ pub struct Placement {
 #[derive(KubeSchema, Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("self.mode != 'HostNetwork' || [self.subscriber, self.uplink, self.dhcp].all(s, has(s.interface))")
+    validation = Rule::new("self.mode != 'HostNetwork' || (has(self.subscriber.interface) && has(self.uplink.interface) && has(self.dhcp.interface))")
         .message("with mode HostNetwork name the node's interface for each side: subscriber.interface, uplink.interface, dhcp.interface"),
-    validation = Rule::new("self.mode != 'Multus' || [self.subscriber, self.uplink, self.dhcp].all(s, has(s.networkAttachment))")
+    validation = Rule::new("self.mode != 'Multus' || (has(self.subscriber.networkAttachment) && has(self.uplink.networkAttachment) && has(self.dhcp.networkAttachment))")
         .message("with mode Multus name a NetworkAttachmentDefinition for each side: subscriber.networkAttachment, uplink.networkAttachment, dhcp.networkAttachment"),
     validation = Rule::new("!has(self.subscriber.interface) || ((!has(self.uplink.interface) || self.subscriber.interface != self.uplink.interface) && (!has(self.dhcp.interface) || self.subscriber.interface != self.dhcp.interface))")
         .message("subscribers need an interface of their own: subscriber.interface must differ from uplink.interface and dhcp.interface")
