@@ -32,6 +32,9 @@ enum Verb {
         /// With --without-cluster: run the gateways directly in their nodes
         #[arg(long, requires = "without_cluster")]
         gateways: bool,
+        /// Kubernetes, but no Lastmile in it and no subscribers
+        #[arg(long, conflicts_with = "without_cluster")]
+        without_release: bool,
     },
     /// Take the lab down, without a trace
     Down,
@@ -76,6 +79,7 @@ enum Verb {
     },
     #[command(hide = true, name = private::INSIDE)]
     ServicesInside {
+        folder: String,
         #[arg(last = true)]
         command: Vec<String>,
     },
@@ -108,9 +112,9 @@ fn dispatch(arguments: Arguments) -> Result<ExitCode> {
     let mut paths = Paths::find(arguments.bin_dir)?;
     let topology = || Topology::load(&paths.root.join("lab/topology.toml"));
     match arguments.verb {
-        Verb::Up { without_cluster, gateways } => {
+        Verb::Up { without_cluster, gateways, without_release } => {
             topology()?;
-            verbs::up(&paths, &UpOptions { bin_dir: paths.bin.clone(), without_cluster, gateways })
+            verbs::up(&paths, &UpOptions { bin_dir: paths.bin.clone(), without_cluster, gateways, without_release })
         }
         Verb::Down => verbs::down(&paths),
         Verb::Status => verbs::status(&paths),
@@ -124,7 +128,7 @@ fn dispatch(arguments: Arguments) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Verb::Services { command } => private::outside(&command),
-        Verb::ServicesInside { command } => private::inside(&paths, &topology()?, &command),
+        Verb::ServicesInside { folder, command } => private::inside(&paths, &topology()?, &folder, &command),
         Verb::Supervise { options } => {
             let options = parse(&options)?;
             supervisor::supervise(&paths, &topology()?, &options)

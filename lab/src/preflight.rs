@@ -21,13 +21,12 @@ pub fn check(paths: &Paths, options: &UpOptions) -> Result<()> {
         .filter(|tool| find_program(tool).is_err())
         .map(|tool| format!("{tool} is not installed: `make setup` installs it"))
         .collect();
-    let mut programs = vec!["lastmile-relay"];
-    if options.gateways {
-        programs.push("lastmile-bng");
-    }
-    if !options.without_cluster {
-        programs.extend(["lastmile-bng", "lastmile-operator", "lastmile-ingestor", "lastmile-api"]);
-    }
+    let programs: &[&str] = match options {
+        UpOptions { without_release: true, .. } => &[],
+        UpOptions { gateways: true, .. } => &["lastmile-relay", "lastmile-bng"],
+        UpOptions { without_cluster: true, .. } => &["lastmile-relay"],
+        _ => &["lastmile-relay", "lastmile-bng", "lastmile-operator", "lastmile-ingestor", "lastmile-api"],
+    };
     missing.extend(
         programs
             .iter()
@@ -40,7 +39,6 @@ pub fn check(paths: &Paths, options: &UpOptions) -> Result<()> {
             (!Path::exists(&path)).then(|| format!("{} is not built: `make {verb}`", path.display()))
         };
         missing.extend(built("target/lab/lab-kube", "kubernetes"));
-        missing.extend(built("charts/lastmile/Chart.yaml", "gen"));
     }
     if missing.is_empty() {
         return Ok(());

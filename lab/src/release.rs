@@ -67,15 +67,23 @@ pub fn values(topology: &Topology, images: &Images) -> Value {
     })
 }
 
-/// Creates what the chart expects (namespace, Secrets with the databases' URLs) and installs it.
-pub fn install(paths: &Paths, topology: &Topology, context: &ClusterContext, images: &Images, secrets: &Secrets) -> Result<()> {
+/// Creates what the chart and the manifests expect: namespaces, and Secrets of the lab's services.
+pub fn prepare(topology: &Topology, context: &ClusterContext, secrets: &Secrets) -> Result<()> {
     let services = topology.services.management.addr();
     let database = format!("postgres://lastmile:{}@{services}:5432/lastmile", secrets.lastmile);
+    let redis = redis_url(topology, secrets);
     apply(context, &[
         namespace(SYSTEM),
         secret(SYSTEM, "lastmile-database", &[("url", &database)]),
-        secret(SYSTEM, "lastmile-redis", &[("url", &redis_url(topology, secrets))]),
-    ])?;
+        secret(SYSTEM, "lastmile-redis", &[("url", &redis)]),
+        namespace(EDGE),
+        secret(EDGE, "radius", &[("secret", &secrets.radius), ("password", &secrets.subscriber)]),
+        secret(EDGE, "redis", &[("url", &redis)]),
+    ])
+}
+
+/// Installs the chart and waits until its programs run.
+pub fn install(paths: &Paths, topology: &Topology, context: &ClusterContext, images: &Images) -> Result<()> {
     let file = paths.run.join("values.yaml");
     // JSON is YAML.
     std::fs::write(&file, serde_json::to_string_pretty(&values(topology, images))?)?;
@@ -89,13 +97,8 @@ pub fn install(paths: &Paths, topology: &Topology, context: &ClusterContext, ima
     .map(drop)
 }
 
-/// Applies `lab/manifests`, after the Secrets that they name.
-pub fn apply_manifests(paths: &Paths, topology: &Topology, context: &ClusterContext, secrets: &Secrets) -> Result<()> {
-    apply(context, &[
-        namespace(EDGE),
-        secret(EDGE, "radius", &[("secret", &secrets.radius), ("password", &secrets.subscriber)]),
-        secret(EDGE, "redis", &[("url", &redis_url(topology, secrets))]),
-    ])?;
+/// Applies `lab/manifests`.
+pub fn apply_manifests(paths: &Paths, context: &ClusterContext) -> Result<()> {
     run(context.kubectl().args(["apply", "-f"]).arg(paths.root.join("lab/manifests"))).map(drop)
 }
 

@@ -62,7 +62,10 @@ impl Lab {
                 progress.step("PostgreSQL, Redis, Kea and FreeRADIUS answer");
                 anyhow::Ok(services)
             });
-            let images = scope.spawn(|| release::build_images(&self.paths, &context));
+            let images = scope.spawn(|| match self.options.without_release {
+                true => Ok(None),
+                false => release::build_images(&self.paths, &context).map(Some),
+            });
             let cluster = cluster::up(&context);
             if cluster.is_ok() {
                 progress.step(format!("Kubernetes is up, {} nodes Ready", context.nodes.len()));
@@ -71,12 +74,13 @@ impl Lab {
         });
         self.parts = services?.parts;
         self.cluster = Some(cluster.context("Kubernetes did not come up")?);
-        let images = images?;
+        let Some(images) = images? else { return Ok(()) };
         cluster::import_images(&context, &images.all())?;
         progress.step("images of the four programs imported");
-        release::install(&self.paths, &self.topology, &context, &images, &spec.secrets)?;
+        release::prepare(&self.topology, &context, &spec.secrets)?;
+        release::install(&self.paths, &self.topology, &context, &images)?;
         progress.step("helm install lastmile: operator, ingestor and api run");
-        release::apply_manifests(&self.paths, &self.topology, &context, &spec.secrets)?;
+        release::apply_manifests(&self.paths, &context)?;
         progress.step("kubectl apply -f lab/manifests: BNGs and policies");
         Ok(())
     }
@@ -96,6 +100,13 @@ impl Lab {
 
     fn finish(&mut self, progress: &Progress) -> Result<()> {
         let context = cluster_context(&self.paths, &self.topology);
+        if self.options.without_release {
+            let secrets = &self.spec.as_ref().context("no services")?.secrets;
+            release::prepare(&self.topology, &context, secrets)?;
+            environment::write(&self.paths, &self.topology, secrets, Some(&release::token(&context)?))?;
+            progress.step("up, without Lastmile: `. lab/run/env` sets up a shell");
+            return Ok(());
+        }
         release::wait_for_gateways(&self.topology, &context, Duration::from_secs(120))?;
         progress.step("a gateway is Ready on each node");
         self.start_edge(progress)?;

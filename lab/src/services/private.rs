@@ -1,6 +1,6 @@
 //! `lab services -- COMMAND`: private services on loopback in namespaces of their own, for the length of a command.
 //! Nothing touches the machine's disk or network, so any number of them run side by side.
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::{Command, ExitCode, ExitStatus};
 use std::time::Instant;
 
@@ -9,7 +9,7 @@ use nix::sched::CloneFlags;
 
 use super::{ServicesSpec, kea, postgres, radius, redis};
 use crate::isolation;
-use crate::paths::{MACHINE_DIR, Paths};
+use crate::paths::Paths;
 use crate::process::run;
 use crate::secrets::Secrets;
 use crate::topology::Topology;
@@ -19,20 +19,23 @@ pub const INSIDE: &str = "services-inside";
 
 /// Runs `command` beside fresh services and ends with its exit code.
 pub fn outside(command: &[String]) -> Result<ExitCode> {
-    let mut arguments = vec![INSIDE, "--"];
+    // Only the mount point is on the machine; what is mounted there goes with the mount namespace.
+    let folder = format!("/run/lastmile-services-{}", std::process::id());
+    let mut arguments = vec![INSIDE, folder.as_str(), "--"];
     arguments.extend(command.iter().map(String::as_str));
     let status = isolation::spawn(&arguments, CloneFlags::CLONE_NEWNET)?.wait()?;
+    let _ = std::fs::remove_dir(&folder);
     Ok(exit_code(status))
 }
 
 /// The half inside the namespaces.
-pub fn inside(paths: &Paths, topology: &Topology, command: &[String]) -> Result<ExitCode> {
+pub fn inside(paths: &Paths, topology: &Topology, folder: &str, command: &[String]) -> Result<ExitCode> {
     let started = Instant::now();
     isolation::enter()?;
     let home = std::env::current_dir().context("the current folder is gone")?;
-    isolation::mount_tmpfs(MACHINE_DIR)?;
+    isolation::mount_tmpfs(folder)?;
     run(Command::new("ip").args(["link", "set", "lo", "up"]))?;
-    let dir = Path::new(MACHINE_DIR).join("services");
+    let dir = PathBuf::from(folder);
     let spec = ServicesSpec::for_tests(topology, dir.clone(), Secrets::generate(&dir.join("secrets"))?);
     let mut services = super::start(&spec)?;
     eprintln!("services are up after {:.1} s; logs in {} of their mount namespace", started.elapsed().as_secs_f32(), spec.place.logs.display());

@@ -35,4 +35,6 @@ pub struct UpOptions {
     pub without_cluster: bool,
     /// Without a cluster: run the gateways directly in their nodes.
     pub gateways: bool,
+    /// Kubernetes without Lastmile in it, and without subscribers.
+    pub without_release: bool,
 }

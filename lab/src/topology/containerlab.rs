@@ -19,9 +19,9 @@ pub fn render(topology: &Topology) -> String {
 
 fn nodes(topology: &Topology, text: &mut String) {
     let _ = writeln!(text, "    k8s:\n      kind: k8s-kind\n      startup-config: kind.yaml");
-    for bng in &topology.bngs {
-        let _ = writeln!(text, "    {}:\n      kind: ext-container", bng.name);
-        text.push_str("      exec:\n");
+    for (number, bng) in (1..).zip(&topology.bngs) {
+        let _ = writeln!(text, "    # {}: label it lastmile.io/wired=true, lastmile.io/bng={}", bng.name, bng.name);
+        let _ = writeln!(text, "    {}:\n      kind: ext-container\n      exec:", worker(number));
         for (link, address) in [("dhcp0", bng.dhcp), ("uplink0", bng.uplink), ("access0", bng.access)] {
             let _ = writeln!(text, "        - ip address add {address} dev {link}");
         }
@@ -43,6 +43,11 @@ fn nodes(topology: &Topology, text: &mut String) {
     }
 }
 
+/// The container of kind's n-th worker: `k8s-worker`, `k8s-worker2`, …
+fn worker(number: u32) -> String {
+    if number == 1 { "k8s-worker".to_owned() } else { format!("k8s-worker{number}") }
+}
+
 fn links(topology: &Topology, text: &mut String) {
     text.push_str("  links:\n");
     let mut link = |one: String, other: String| {
@@ -50,11 +55,11 @@ fn links(topology: &Topology, text: &mut String) {
     };
     link(format!("{}:svc0", topology.services.node), format!("b-dhcp:d-{}", topology.services.node));
     link(format!("{}:uplink0", topology.internet.node), format!("b-uplink:u-{}", topology.internet.node));
-    for bng in &topology.bngs {
-        let name = &bng.name;
-        link(format!("{name}:dhcp0"), format!("b-dhcp:d-{name}"));
-        link(format!("{name}:uplink0"), format!("b-uplink:u-{name}"));
-        link(format!("{name}:access0"), format!("a-{name}:x-{name}"));
+    for (number, bng) in (1..).zip(&topology.bngs) {
+        let (node, name) = (worker(number), &bng.name);
+        link(format!("{node}:dhcp0"), format!("b-dhcp:d-{name}"));
+        link(format!("{node}:uplink0"), format!("b-uplink:u-{name}"));
+        link(format!("{node}:access0"), format!("a-{name}:x-{name}"));
     }
     for router in &topology.routers {
         // SR Linux: e1-1 is the uplink, subscribers begin at e1-2.

@@ -43,3 +43,9 @@ fn what_cannot_be_built_is_refused_with_its_reason() {
 fn unknown_fields_are_refused() {
     assert!(matches!(broken("[dhcp]", "[dhcp]\nlease = 1"), TopologyError::Syntax(_)));
 }
+
+#[test]
+fn the_containerlab_twin_has_every_wire() {
+    let text = super::containerlab::render(&Topology::parse(FILE).expect("valid"));
+    insta::assert_snapshot!(text);
+}
