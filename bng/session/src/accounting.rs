@@ -1,0 +1,130 @@
+//! Counters: what readings do to a session's state, and the records that RADIUS accounting is owed.
+
+use lastmile_types::{
+    Counters, Event, SessionId, Timestamp,
+    session::{Ended, SessionState, TerminateCause},
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    auth::Subject,
+    effect::{Action, Effects},
+    input::Reading,
+    machine::Machine,
+    session::Session,
+    time::Now,
+};
+
+/// Everybody's counters are read this often, milliseconds: how soon ACTIVE and IDLE are seen.
+pub(crate) const POLL_MS: u64 = 5_000;
+
+/// One Accounting-Request that is owed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AccountingRecord {
+    /// From 1, without gaps, per instance.
+    pub number: u64,
+    /// Whose: records of one session are delivered in order.
+    pub session: SessionId,
+    /// Which.
+    pub kind: AccountingKind,
+    /// Event-Timestamp.
+    pub at: Timestamp,
+    /// Who.
+    pub subject: Subject,
+    /// As the subscriber sees them.
+    pub counters: Counters,
+    /// Acct-Session-Time.
+    pub seconds: u32,
+    /// Acct-Terminate-Cause, of a Stop.
+    pub ended: Option<Ended>,
+}
+
+/// Acct-Status-Type (RFC 2866 §5.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum AccountingKind {
+    /// Start.
+    Start,
+    /// Interim-Update.
+    Interim,
+    /// Stop.
+    Stop,
+}
+
+impl Machine {
+    pub(crate) fn account(&mut self, now: Now, session: &Session, kind: AccountingKind, effects: &mut Effects) {
+        self.last_accounting += 1;
+        effects.record.accounting.push(AccountingRecord {
+            number: self.last_accounting,
+            session: session.id,
+            kind,
+            at: now.wall,
+            subject: Subject::of(session),
+            counters: session.meter.total(),
+            seconds: u32::try_from(session.elapsed_ms(now.boot_ms) / 1000).unwrap_or(u32::MAX),
+            ended: session.ending.as_ref().map(|ending| ending.ended.clone()),
+        });
+    }
+
+    /// Reads the session's counters; the reading makes the record.
+    pub(crate) fn interim_is_due(&mut self, now: Now, id: SessionId, effects: &mut Effects) {
+        let ip = self.table.edit(id, |session| {
+            let interval = u64::from(session.terms.interim_seconds.max(1)) * 1000;
+            session.interim_ms = Some(now.boot_ms + interval);
+            session.interim_due = true;
+            session.ip
+        });
+        effects.actions.extend(ip.map(|ip| Action::ReadCounters(Some(ip))));
+    }
+
+    pub(crate) fn on_readings(&mut self, now: Now, readings: &[Reading], effects: &mut Effects) {
+        for reading in readings {
+            let Some(id) = self.table.by_ip(reading.ip).filter(|session| session.admitted).map(|session| session.id) else {
+                continue;
+            };
+            self.on_reading(now, id, reading.counters, effects);
+        }
+    }
+
+    fn on_reading(&mut self, now: Now, id: SessionId, counters: Counters, effects: &mut Effects) {
+        let idle_after_ms = u64::from(self.settings.config.accounting.idle_after_seconds) * 1000;
+        let seen = self.table.observe(id, |session| {
+            let (traffic, upload) = session.meter.read(counters, now.boot_ms);
+            let quiet_ms = now.boot_ms.saturating_sub(session.meter.upload_ms);
+            let timed_out = session.terms.idle_timeout_seconds.is_some_and(|seconds| quiet_ms >= u64::from(seconds) * 1000);
+            let state = next_state(session.state, traffic, upload, quiet_ms >= idle_after_ms);
+            (state != session.state, state, timed_out, std::mem::take(&mut session.interim_due))
+        });
+        let Some((changed, state, timed_out, interim)) = seen else { return };
+        if timed_out {
+            return self.stop(now, id, TerminateCause::IdleTimeout, "no upload for the idle time", effects);
+        }
+        if !changed && !interim {
+            return;
+        }
+        self.table.edit(id, |session| session.state = state);
+        let Some(session) = self.table.get(id).cloned() else { return };
+        self.say(now, Event::SessionUpdate(Box::new(session.snapshot(now.boot_ms))), effects);
+        if interim {
+            self.account(now, &session, AccountingKind::Interim, effects);
+        }
+    }
+}
+
+/// PENDING until the first packet; then ACTIVE while it uploads, IDLE when it did not for a while.
+fn next_state(state: SessionState, traffic: bool, upload: bool, quiet: bool) -> SessionState {
+    match state {
+        SessionState::Pending if traffic => SessionState::Active,
+        SessionState::Active if quiet => SessionState::Idle,
+        SessionState::Idle if upload => SessionState::Active,
+        same => same,
+    }
+}
+
+/// Within ±10 % of the pause, by the session's id: many sessions that start together do not report together.
+pub(crate) fn jitter(id: SessionId, pause_ms: u64) -> u64 {
+    let tenth = pause_ms / 10;
+    let spread = (tenth * 2).max(1);
+    pause_ms - tenth + (id.0.as_u128() as u64) % spread
+}

@@ -1,0 +1,203 @@
+//! What the machine wants done.
+
+use std::net::Ipv4Addr;
+
+use lastmile_types::{MacAddr, Octets, SessionId, session::Rates, status::DisconnectAnswer};
+
+use crate::{auth::AuthRequest, record::Record, session::Session};
+
+/// Everything that one input leads to. The record comes first: it is written before any action is carried out.
+#[derive(Debug, Default, PartialEq)]
+pub struct Effects {
+    /// To the journal, unless it is empty.
+    pub record: Record,
+    /// Then these, in order.
+    pub actions: Vec<Action>,
+}
+
+impl Effects {
+    /// Ready for the next input.
+    pub fn clear(&mut self) {
+        self.record = Record::default();
+        self.actions.clear();
+    }
+
+    pub(crate) fn act(&mut self, action: Action) {
+        self.actions.push(action);
+    }
+
+    pub(crate) fn drop(&mut self, label: Dropped) {
+        self.actions.push(Action::Drop(label));
+    }
+}
+
+/// One thing to do.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    /// Send the message in hand to a DHCP server, port 67.
+    ToServer {
+        /// The server.
+        server: Ipv4Addr,
+        /// Changed like this.
+        edit: Edit,
+    },
+    /// Send the message in hand back towards the client.
+    Reply {
+        /// The packet's source: the server's address, as the client knows it.
+        from: Ipv4Addr,
+        /// Where to.
+        to: Destination,
+        /// Changed like this.
+        edit: Edit,
+    },
+    /// Answer the request in hand with a DHCPNAK (RFC 2131 §4.3.2).
+    Nak {
+        /// In whose name (option 54 and the packet's source).
+        server: Ipv4Addr,
+        /// Where to.
+        to: Destination,
+        /// For people (option 56).
+        reason: &'static str,
+    },
+    /// The message in hand goes no further.
+    Drop(Dropped),
+    /// Ask AAA; answered by `Input::Auth`.
+    Authenticate(Box<AuthRequest>),
+    /// Open the gate.
+    Admit(Admission),
+    /// Close it; answered by `Input::Evicted`.
+    Evict {
+        /// The session.
+        session: SessionId,
+        /// Its address.
+        ip: Ipv4Addr,
+    },
+    /// Remove an element that belongs to nobody.
+    EvictStray {
+        /// Its address.
+        ip: Ipv4Addr,
+    },
+    /// Change the limits of an open gate; its counters run on.
+    SetLimits(Admission),
+    /// Read counters; answered by `Input::Counters`. `None` = of everybody.
+    ReadCounters(Option<Ipv4Addr>),
+    /// Ping a router; answered by `Input::Ping`.
+    Ping {
+        /// Its name.
+        router: String,
+        /// Its address.
+        address: Ipv4Addr,
+    },
+    /// An order is done or refused.
+    Answer {
+        /// Which.
+        order: u64,
+        /// How.
+        answer: DisconnectAnswer,
+    },
+}
+
+/// Where a reply goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Destination {
+    /// To the relay that asked: giaddr, port 67.
+    Relay(Ipv4Addr),
+    /// To the client that asked by unicast: ciaddr, port 68.
+    Client(Ipv4Addr),
+}
+
+/// What to change in a message on its way.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Edit {
+    /// Count one hop (RFC 1542 §4.1.1).
+    pub add_hop: bool,
+    /// Put this into giaddr.
+    pub giaddr: Option<Ipv4Addr>,
+    /// What becomes of option 82.
+    pub relay_info: RelayInfoEdit,
+}
+
+/// What becomes of option 82.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum RelayInfoEdit {
+    /// As it is.
+    #[default]
+    Keep,
+    /// These sub-options instead.
+    Set(Octets),
+    /// None at all.
+    Strip,
+}
+
+/// Whom the gate lets through, and how fast.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Admission {
+    /// The session.
+    pub session: SessionId,
+    /// Its address.
+    pub ip: Ipv4Addr,
+    /// The client.
+    pub mac: MacAddr,
+    /// Whose frames carry it: the access router.
+    pub relay_mac: MacAddr,
+    /// The limits.
+    pub rates: Rates,
+}
+
+impl Admission {
+    pub(crate) fn of(session: &Session) -> Self {
+        Self {
+            session: session.id,
+            ip: session.ip,
+            mac: session.key.mac,
+            relay_mac: session.path.relay_mac,
+            rates: session.terms.rates,
+        }
+    }
+}
+
+macro_rules! dropped {
+    ($($(#[$doc:meta])* $variant:ident => $label:literal),* $(,)?) => {
+        /// Why a message goes no further. Expected, counted by label, never an error.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Dropped { $($(#[$doc])* $variant),* }
+
+        impl Dropped {
+            /// The counter's stable label.
+            pub const fn label(self) -> &'static str {
+                match self { $(Self::$variant => $label),* }
+            }
+        }
+    };
+}
+
+dropped! {
+    /// A server's message type on the subscribers' side.
+    ServerMessageFromAccess => "server-message-from-access",
+    /// A client's message type on the servers' side.
+    ClientMessageFromServer => "client-message-from-server",
+    /// A server that is not listed.
+    UnlistedServer => "unlisted-server",
+    /// An answer to nothing that was asked.
+    Unsolicited => "unsolicited-reply",
+    /// giaddr is the gateway's own.
+    OwnGiaddr => "own-giaddr",
+    /// giaddr is not within the pools.
+    ForeignGiaddr => "foreign-giaddr",
+    /// The sender is neither the relay that the message names nor its router.
+    NotFromItsRelay => "not-from-its-relay",
+    /// No giaddr, and no session that it could belong to.
+    NotRelayed => "not-relayed",
+    /// The relay named no circuit.
+    NoCircuitId => "no-circuit-id",
+    /// More than 16 relays.
+    TooManyHops => "too-many-hops",
+    /// Too many exchanges are open.
+    TooManyExchanges => "too-many-exchanges",
+    /// An ACK without address, lease time or within no pool.
+    UselessAck => "useless-ack",
+    /// A release or renewal by somebody else than the address's holder.
+    NotTheHolder => "not-the-holder",
+    /// No new sessions while draining.
+    Draining => "draining",
+}

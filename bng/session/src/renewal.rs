@@ -1,0 +1,65 @@
+//! What clients send past their relay, straight to the server: renewals and releases (RFC 2131 §4.3.2, §4.3.4).
+//!
+//! The server must see them with the giaddr and option 82 of the first exchange, or it takes the client for another one; the
+//! answer goes to ciaddr, without them.
+
+use lastmile_types::session::TerminateCause;
+
+use crate::{
+    effect::{Action, Destination, Dropped, Effects},
+    exchange::Exchange,
+    input::{DhcpKind, DhcpMessage},
+    machine::Machine,
+    time::Now,
+};
+
+impl Machine {
+    pub(crate) fn on_unicast(&mut self, now: Now, message: &DhcpMessage, effects: &mut Effects) {
+        let known = !message.ciaddr.is_unspecified() && message.source_ip == message.ciaddr;
+        if !known {
+            return effects.drop(Dropped::NotRelayed);
+        }
+        let Some(session) = self.table.by_ip(message.ciaddr) else {
+            return self.nobodys(message, effects);
+        };
+        // The frame must come the way the session's own frames come, or anybody could end or prolong it.
+        if session.key.mac != message.chaddr || session.path.relay_mac != message.source_mac {
+            return effects.drop(Dropped::NotTheHolder);
+        }
+        let (id, server, path) = (session.id, session.server, session.path.clone());
+        let attachment = session.key.attachment.clone();
+        let edit = self.towards_server(&path);
+        match message.kind {
+            DhcpKind::Release => {
+                effects.act(Action::ToServer { server, edit });
+                self.stop(now, id, TerminateCause::UserRequest, "DHCPRELEASE", effects);
+            }
+            DhcpKind::Request | DhcpKind::Inform => {
+                let exchange = Exchange {
+                    attachment,
+                    path,
+                    to: Destination::Client(message.ciaddr),
+                    hostname: message.hostname.clone(),
+                    address: Some(message.ciaddr),
+                    inform: message.kind == DhcpKind::Inform,
+                };
+                // RENEWING carries no option 54: the packet's destination is the server; we know it from the lease.
+                let addressed = DhcpMessage { server_id: Some(server), ..message.clone() };
+                self.pass_on(now, &addressed, exchange, edit, effects);
+            }
+            _ => effects.drop(Dropped::NotRelayed),
+        }
+    }
+
+    /// A renewal of an address that has no session: it was ended, so the client has to start over.
+    fn nobodys(&mut self, message: &DhcpMessage, effects: &mut Effects) {
+        let ours = self.settings.config.pools.iter().any(|pool| pool.prefix.contains(&message.ciaddr));
+        let server = message.destination_ip;
+        if message.kind == DhcpKind::Request && ours && self.settings.config.dhcp.servers.contains(&server) {
+            let to = Destination::Client(message.ciaddr);
+            effects.act(Action::Nak { server, to, reason: "no session" });
+        } else {
+            effects.drop(Dropped::NotTheHolder);
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! What DHCP servers answer.
+
+use std::net::Ipv4Addr;
+
+use lastmile_types::{SessionKey, session::TerminateCause};
+
+use crate::{
+    effect::{Action, Destination, Dropped, Edit, Effects, RelayInfoEdit},
+    exchange::Exchange,
+    input::{DhcpKind, DhcpMessage},
+    life::Lease,
+    machine::Machine,
+    time::Now,
+};
+
+impl Machine {
+    pub(crate) fn on_reply(&mut self, now: Now, message: &DhcpMessage, effects: &mut Effects) {
+        let servers = &self.settings.config.dhcp.servers;
+        let server = message.server_id.unwrap_or(message.source_ip);
+        if !servers.contains(&message.source_ip) || !servers.contains(&server) {
+            return effects.drop(Dropped::UnlistedServer);
+        }
+        let Some(exchange) = self.exchanges.find(now.boot_ms, message.xid, message.chaddr).cloned() else {
+            return effects.drop(Dropped::Unsolicited);
+        };
+        match message.kind {
+            DhcpKind::Ack if !exchange.inform => {
+                let Some(lease) = self.lease(message, &exchange, server) else {
+                    return effects.drop(Dropped::UselessAck);
+                };
+                self.exchanges.close(message.xid, message.chaddr);
+                effects.act(reply(server, &exchange));
+                self.on_lease(now, lease, effects);
+            }
+            DhcpKind::Ack => {
+                self.exchanges.close(message.xid, message.chaddr);
+                effects.act(reply(server, &exchange));
+            }
+            DhcpKind::Nak => {
+                self.exchanges.close(message.xid, message.chaddr);
+                effects.act(reply(server, &exchange));
+                self.refused(now, message, exchange, effects);
+            }
+            _ => effects.act(reply(server, &exchange)),
+        }
+    }
+
+    fn lease(&self, message: &DhcpMessage, exchange: &Exchange, server: Ipv4Addr) -> Option<Lease> {
+        let ip = message.yiaddr;
+        let seconds = message.lease_seconds.filter(|seconds| *seconds > 0)?;
+        let ours = self.settings.config.pools.iter().any(|pool| pool.prefix.contains(&ip) && pool.gateway != ip);
+        ours.then(|| Lease {
+            key: SessionKey { attachment: exchange.attachment.clone(), mac: message.chaddr },
+            ip,
+            seconds,
+            server,
+            path: exchange.path.clone(),
+            hostname: exchange.hostname.clone(),
+        })
+    }
+
+    /// A NAK of the session's own address ends it; of another address, only the attempt.
+    fn refused(&mut self, now: Now, message: &DhcpMessage, exchange: Exchange, effects: &mut Effects) {
+        let key = SessionKey { attachment: exchange.attachment, mac: message.chaddr };
+        let own = self.table.by_key(&key).filter(|session| Some(session.ip) == exchange.address).map(|session| session.id);
+        if let Some(id) = own {
+            self.stop(now, id, TerminateCause::NasRequest, "DHCPNAK", effects);
+        }
+    }
+}
+
+/// Back the way the request came, without what we added.
+fn reply(from: Ipv4Addr, exchange: &Exchange) -> Action {
+    let edit = match exchange.to {
+        Destination::Relay(_) => {
+            Edit { relay_info: RelayInfoEdit::Set(exchange.path.relay_info.clone()), ..Edit::default() }
+        }
+        Destination::Client(_) => {
+            Edit { giaddr: Some(Ipv4Addr::UNSPECIFIED), relay_info: RelayInfoEdit::Strip, ..Edit::default() }
+        }
+    };
+    Action::Reply { from, to: exchange.to, edit }
+}

@@ -1,0 +1,59 @@
+//! A process starts: what the journal says is compared with what the kernel has, and adopted.
+
+use std::collections::BTreeMap;
+
+use lastmile_types::session::{AuthState, TerminateCause};
+
+use crate::{
+    accounting::POLL_MS,
+    effect::{Action, Admission, Effects},
+    input::{Reading, Started},
+    machine::Machine,
+    session::Session,
+    time::Now,
+};
+
+impl Machine {
+    pub(crate) fn on_started(&mut self, now: Now, started: &Started, effects: &mut Effects) {
+        self.poll_ms = now.boot_ms + POLL_MS;
+        if !started.same_boot {
+            self.after_reboot(now, started.last_boot_ms, effects);
+        }
+        let mut elements: BTreeMap<_, _> = started.elements.iter().map(|reading| (reading.ip, *reading)).collect();
+        for id in self.table.ids() {
+            let Some(session) = self.table.get(id).cloned() else { continue };
+            let element = if session.admitted { elements.remove(&session.ip) } else { None };
+            self.adopt(now, &session, element, effects);
+        }
+        for ip in elements.into_keys() {
+            effects.act(Action::EvictStray { ip });
+        }
+        self.apply_policies(now, effects);
+    }
+
+    fn adopt(&mut self, now: Now, session: &Session, element: Option<Reading>, effects: &mut Effects) {
+        let id = session.id;
+        match element {
+            // An end that was decided and not finished.
+            _ if session.ending.is_some() && session.admitted => effects.act(Action::Evict { session: id, ip: session.ip }),
+            _ if session.ending.is_some() => self.finish(now, id, None, effects),
+            Some(reading) => self.on_readings(now, &[reading], effects),
+            // The element went with its table: what it counted is what was last read.
+            None if session.admitted => {
+                self.table.edit(id, |session| session.meter.close());
+                effects.actions.extend(self.table.get(id).map(|session| Action::Admit(Admission::of(session))));
+            }
+            None if session.auth == AuthState::PendingAuth => self.authenticate(id, effects),
+            None => {}
+        }
+    }
+
+    /// Nothing of the kernel's state is left, and boot times of before mean nothing: every session ended when the journal did.
+    fn after_reboot(&mut self, now: Now, last_boot_ms: u64, effects: &mut Effects) {
+        for id in self.table.ids() {
+            self.table.edit(id, |session| session.admitted = false);
+            self.stop_at(now, id, TerminateCause::NasReboot, "the host rebooted", last_boot_ms, effects);
+            self.finish(now, id, None, effects); // one whose end was already decided
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! Random operations and faults on a virtual clock; the invariants are checked after every one.
+
+mod world;
+
+use std::collections::BTreeMap;
+
+use lastmile_session::*;
+use lastmile_types::{Counters, Event, SessionId};
+use proptest::prelude::*;
+use world::World;
+
+#[derive(Debug, Clone)]
+enum Step {
+    Dora { port: u8, ip: u8, mac: u8 },
+    Renew { ip: u8, mac: u8 },
+    Release { ip: u8, mac: u8 },
+    Nak { port: u8, mac: u8, ip: u8 },
+    Accept(bool),
+    Reject,
+    NoAnswer,
+    Traffic { ip: u8, octets: u64 },
+    Sleep(u64),
+    Disconnect(usize),
+    Restart,
+    Policy(u32),
+    Drain,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let (port, ip, mac) = (1..4_u8, 10..14_u8, 1..4_u8);
+    prop_oneof![
+        6 => (port.clone(), ip.clone(), mac.clone()).prop_map(|(port, ip, mac)| Step::Dora { port, ip, mac }),
+        2 => (ip.clone(), mac.clone()).prop_map(|(ip, mac)| Step::Renew { ip, mac }),
+        1 => (ip.clone(), mac.clone()).prop_map(|(ip, mac)| Step::Release { ip, mac }),
+        1 => (port, mac, ip.clone()).prop_map(|(port, mac, ip)| Step::Nak { port, mac, ip }),
+        6 => any::<bool>().prop_map(Step::Accept),
+        1 => Just(Step::Reject),
+        1 => Just(Step::NoAnswer),
+        4 => (ip, 1..1_000_000_u64).prop_map(|(ip, octets)| Step::Traffic { ip, octets }),
+        4 => (1..200_000_u64).prop_map(Step::Sleep),
+        1 => (0..4_usize).prop_map(Step::Disconnect),
+        1 => Just(Step::Restart),
+        1 => (1..9_u32).prop_map(Step::Policy),
+        1 => prop_oneof![9 => Just(Step::Sleep(1)), 1 => Just(Step::Drain)],
+    ]
+}
+
+fn take(world: &mut World, step: Step) {
+    match step {
+        Step::Dora { port, ip, mac } => world.dora(port, ip, mac),
+        Step::Renew { ip, mac } => world.renewal(ip, mac),
+        Step::Release { ip, mac } => world.dhcp(world.unicast(DhcpKind::Release, ip, mac)),
+        Step::Nak { port, mac, ip } => {
+            let request = DhcpMessage { requested_ip: Some(world::address(ip)), ..world.client(DhcpKind::Request, port, mac) };
+            world.dhcp(request);
+            world.dhcp(world.server(DhcpKind::Nak, 0, mac));
+        }
+        Step::Accept(gold) => drop(world.accept(if gold { "gold" } else { "basic" })),
+        Step::Reject => drop(world.answer(AuthAnswer::Reject { message: String::new() })),
+        Step::NoAnswer => drop(world.answer(AuthAnswer::NoAnswer)),
+        Step::Traffic { ip, octets } => world.traffic(ip, octets),
+        Step::Sleep(milliseconds) => world.sleep(milliseconds),
+        Step::Disconnect(place) => {
+            let session = world.machine.sessions().nth(place).map(|session| session.id);
+            if let Some(session) = session {
+                world.input(Input::Disconnect { session, order: 1, detail: String::new() });
+            }
+        }
+        Step::Restart => world.restart(),
+        Step::Policy(rate) => {
+            let mut settings = world::settings();
+            settings.config.policies[0].rates.down_kbps = Some(rate);
+            world.input(Input::Config(Box::new(settings)));
+        }
+        Step::Drain => world.input(Input::Drain),
+    }
+}
+
+/// What was said of one session so far.
+#[derive(Default)]
+struct Said {
+    starts: u32,
+    stops: u32,
+    counters: Counters,
+    account: Vec<AccountingKind>,
+}
+
+fn holds(world: &World) -> Result<(), TestCaseError> {
+    world.machine.check().map_err(TestCaseError::fail)?;
+    let mut said: BTreeMap<SessionId, Said> = BTreeMap::new();
+    for (place, event) in world.events.iter().enumerate() {
+        prop_assert_eq!(event.seq, place as u64 + 1, "seq has a gap");
+        let Some(session) = event.event.session() else { continue };
+        let entry = said.entry(session.session_id).or_default();
+        prop_assert_eq!(entry.stops, 0, "an event after the stop");
+        prop_assert_eq!(session.counters.max(entry.counters), session.counters, "counters ran backwards");
+        entry.counters = session.counters;
+        entry.starts += u32::from(matches!(event.event, Event::SessionStart(_)));
+        entry.stops += u32::from(matches!(event.event, Event::SessionStop(_)));
+        prop_assert_eq!(entry.starts, 1, "not exactly one start");
+    }
+    for (place, record) in world.accounting.iter().enumerate() {
+        prop_assert_eq!(record.number, place as u64 + 1);
+        said.entry(record.session).or_default().account.push(record.kind);
+    }
+    for (id, said) in &said {
+        let lives = world.machine.sessions().any(|session| session.id == *id);
+        prop_assert_eq!(said.stops, u32::from(!lives), "the stop of {} is missing or too early", id);
+        let count = |kind| said.account.iter().filter(|other| **other == kind).count();
+        let started = count(AccountingKind::Start);
+        prop_assert!(started <= 1);
+        prop_assert_eq!(count(AccountingKind::Stop), if lives { 0 } else { started }, "accounting of {}", id);
+    }
+    let admitted: Vec<_> = world.machine.sessions().filter(|session| session.admitted).map(|session| session.ip).collect();
+    prop_assert_eq!(admitted.len(), world.gate.len(), "the kernel and the machine disagree");
+    prop_assert!(admitted.iter().all(|ip| world.gate.contains_key(ip)));
+    Ok(())
+}
+
+/// The journal alone rebuilds the machine, but for readings that the kernel still has.
+fn journal_is_enough(world: &World) -> Result<(), TestCaseError> {
+    let mut replayed = Snapshot::default();
+    for record in &world.journal {
+        replayed.apply(record);
+    }
+    let mut live = world.machine.snapshot();
+    let pairs = live.sessions.values_mut().zip(replayed.sessions.values_mut());
+    for (one, other) in pairs {
+        for session in [one, other] {
+            session.meter.reading = Counters::default();
+            session.meter.upload_ms = 0;
+            session.interim_due = false;
+        }
+    }
+    prop_assert_eq!(live.sessions, replayed.sessions);
+    prop_assert_eq!((live.last_seq, live.last_accounting), (replayed.last_seq, replayed.last_accounting));
+    prop_assert_eq!(live.draining, replayed.draining);
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+    #[test]
+    fn invariants_hold_after_every_step(steps in proptest::collection::vec(step(), 1..60)) {
+        let mut world = World::new();
+        for step in steps {
+            take(&mut world, step);
+            holds(&world)?;
+            journal_is_enough(&world)?;
+        }
+    }
+}

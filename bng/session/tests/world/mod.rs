@@ -1,0 +1,268 @@
+//! A virtual gateway around the machine: a clock, a kernel gate that counts, and what was journalled.
+#![allow(dead_code)] // each test target uses its own part
+
+use std::{collections::BTreeMap, net::Ipv4Addr};
+
+use lastmile_session::*;
+use lastmile_types::{Counters, Event, MacAddr, Octets, SessionId, Timestamp};
+use uuid::Uuid;
+
+pub const KEA: Ipv4Addr = Ipv4Addr::new(10, 231, 1, 2);
+pub const GIADDR: Ipv4Addr = Ipv4Addr::new(100, 64, 1, 1);
+pub const UP0: Ipv4Addr = Ipv4Addr::new(10, 231, 11, 2);
+pub const ROUTER_MAC: MacAddr = MacAddr([2, 0, 0, 0, 0, 9]);
+
+pub fn settings() -> Settings {
+    let config = serde_json::json!({
+        "configRevision": "1", "bngId": "edge/bng-01", "nasIdentifier": "bng-01", "nasIpAddress": "10.231.0.11",
+        "interfaces": {"subscriber": "access0", "uplink": "uplink0", "dhcp": "dhcp0"}, "accessMode": "Routed",
+        "pools": [{"prefix": "100.64.1.0/24", "gateway": "100.64.1.1", "nextHop": "10.231.11.2"}],
+        "dhcp": {"servers": ["10.231.1.2"]},
+        "radius": {"servers": [{"auth": "10.231.0.2:1812", "acct": "10.231.0.2:1813", "secretFile": "s", "requireMessageAuthenticator": true}],
+                   "passwordFile": "p", "userNameTemplate": "{nas}/{remote}/{circuit}", "timeoutMs": 1000, "retries": 2},
+        "accounting": {"interimSeconds": 60, "idleAfterSeconds": 30, "healthSeconds": 10},
+        "eventBus": {"urlFile": "u"}, "kea": null, "routers": {"nameSeparator": "|", "livenessSeconds": 10},
+        "policies": [
+            {"name": "gold", "filterId": null, "default": false, "rates": {"downKbps": 50000, "upKbps": 10000},
+             "idleTimeoutSeconds": null, "sessionTimeoutSeconds": null, "interimSeconds": null},
+            {"name": "basic", "filterId": null, "default": true, "rates": {"downKbps": 1000}, "idleTimeoutSeconds": 120,
+             "sessionTimeoutSeconds": null, "interimSeconds": null}],
+        "protected": [], "status": {"listen": "10.231.0.11:9443", "metricsListen": "10.231.0.11:9100", "certFile": "c", "keyFile": "k", "caFile": "a"}
+    });
+    Settings { config: serde_json::from_value(config).unwrap(), own: vec![Ipv4Addr::new(10, 231, 11, 1)] }
+}
+
+/// The world around one machine.
+pub struct World {
+    pub machine: Machine,
+    pub boot_ms: u64,
+    pub gate: BTreeMap<Ipv4Addr, Counters>,
+    pub journal: Vec<Record>,
+    pub events: Vec<RecordedEvent>,
+    pub accounting: Vec<AccountingRecord>,
+    pub requests: Vec<AuthRequest>,
+    /// Of the last input only.
+    pub actions: Vec<Action>,
+    ids: u128,
+    xid: u32,
+}
+
+impl World {
+    pub fn new() -> Self {
+        let mut world = Self {
+            machine: Machine::new(settings(), Snapshot::default()),
+            boot_ms: 1_000_000,
+            gate: BTreeMap::new(),
+            journal: Vec::new(),
+            events: Vec::new(),
+            accounting: Vec::new(),
+            requests: Vec::new(),
+            actions: Vec::new(),
+            ids: 0x0190_0000_0000_7000_8000_0000_0000_0000,
+            xid: 0,
+        };
+        world.started(true);
+        world
+    }
+
+    pub fn started(&mut self, same_boot: bool) {
+        let elements = self.gate.iter().map(|(ip, counters)| Reading { ip: *ip, counters: *counters }).collect();
+        let last_boot_ms = self.journal.last().map_or(0, |record| record.boot_ms);
+        self.input(Input::Started(Started { same_boot, last_boot_ms, elements }));
+    }
+
+    /// kill -9 and start again: all that is left is the journal and the kernel.
+    pub fn restart(&mut self) {
+        let mut snapshot = Snapshot::default();
+        for record in &self.journal {
+            let json = serde_json::to_string(record).unwrap();
+            snapshot.apply(&serde_json::from_str(&json).unwrap());
+        }
+        self.machine = Machine::new(self.machine.settings().clone(), snapshot);
+        self.requests.clear();
+        self.started(true);
+    }
+
+    pub fn input(&mut self, input: Input) {
+        self.actions.clear();
+        let json = serde_json::to_string(&input).unwrap();
+        let mut queue = vec![serde_json::from_str(&json).expect("every input survives JSON")];
+        while let Some(input) = queue.pop() {
+            self.ids += 1;
+            let wall = Timestamp::from_millisecond(1_700_000_000_000 + self.boot_ms as i64).unwrap();
+            let now = Now { boot_ms: self.boot_ms, wall, fresh: Uuid::from_u128(self.ids) };
+            let mut effects = Effects::default();
+            self.machine.handle(now, input, &mut effects);
+            if !effects.record.is_empty() {
+                self.journal.push(effects.record.clone());
+            }
+            self.events.extend(effects.record.events);
+            self.accounting.extend(effects.record.accounting);
+            for action in effects.actions {
+                self.actions.push(action.clone());
+                queue.extend(self.act(action));
+            }
+        }
+    }
+
+    fn act(&mut self, action: Action) -> Option<Input> {
+        match action {
+            Action::Authenticate(request) => {
+                self.requests.push(*request);
+                None
+            }
+            Action::Admit(admission) => {
+                let before = self.gate.insert(admission.ip, Counters::default());
+                assert_eq!(before, None, "{} was admitted twice", admission.ip);
+                None
+            }
+            Action::SetLimits(admission) => {
+                assert!(self.gate.contains_key(&admission.ip), "limits of {} that is not admitted", admission.ip);
+                None
+            }
+            Action::Evict { session, ip } => Some(Input::Evicted { session, counters: self.gate.remove(&ip) }),
+            Action::EvictStray { ip } => {
+                self.gate.remove(&ip);
+                None
+            }
+            Action::ReadCounters(Some(ip)) => {
+                let counters = *self.gate.get(&ip)?;
+                Some(Input::Counters(vec![Reading { ip, counters }]))
+            }
+            Action::ReadCounters(None) => {
+                Some(Input::Counters(self.gate.iter().map(|(ip, counters)| Reading { ip: *ip, counters: *counters }).collect()))
+            }
+            _ => None,
+        }
+    }
+
+    /// Lets time pass, waking the machine whenever it wants.
+    pub fn sleep(&mut self, milliseconds: u64) {
+        let end = self.boot_ms + milliseconds;
+        while let Some(at) = self.machine.next_deadline().filter(|at| *at <= end) {
+            self.boot_ms = self.boot_ms.max(at);
+            self.input(Input::Timer);
+            assert!(self.machine.next_deadline().is_none_or(|next| next > self.boot_ms), "a deadline was not dealt with");
+        }
+        self.boot_ms = end;
+    }
+
+    pub fn client(&self, kind: DhcpKind, port: u8, mac: u8) -> DhcpMessage {
+        let circuit = Octets::from(format!("ar-01|1/{port}").as_str());
+        let remote = Octets::from(format!("line-{port:02}").as_str());
+        let raw = [&[1, circuit.0.len() as u8][..], &circuit.0, &[2, remote.0.len() as u8], &remote.0].concat();
+        DhcpMessage {
+            side: Side::Subscriber,
+            kind,
+            xid: self.xid,
+            hops: 1,
+            chaddr: MacAddr([2, 0, 0, 1, 0, mac]),
+            ciaddr: Ipv4Addr::UNSPECIFIED,
+            yiaddr: Ipv4Addr::UNSPECIFIED,
+            giaddr: GIADDR,
+            server_id: None,
+            requested_ip: None,
+            lease_seconds: None,
+            relay_info: Some(RelayInfo { circuit_id: Some(circuit), remote_id: Some(remote), raw: Octets(raw) }),
+            hostname: Some("box".to_owned()),
+            source_mac: ROUTER_MAC,
+            source_ip: UP0,
+            destination_ip: KEA,
+        }
+    }
+
+    pub fn unicast(&self, kind: DhcpKind, ip: u8, mac: u8) -> DhcpMessage {
+        let ip = address(ip);
+        DhcpMessage {
+            ciaddr: ip,
+            source_ip: ip,
+            giaddr: Ipv4Addr::UNSPECIFIED,
+            relay_info: None,
+            hops: 0,
+            ..self.client(kind, 0, mac)
+        }
+    }
+
+    pub fn server(&self, kind: DhcpKind, ip: u8, mac: u8) -> DhcpMessage {
+        DhcpMessage {
+            side: Side::Server,
+            yiaddr: address(ip),
+            server_id: Some(KEA),
+            lease_seconds: Some(600),
+            source_ip: KEA,
+            relay_info: None,
+            ..self.client(kind, 0, mac)
+        }
+    }
+
+    pub fn dhcp(&mut self, message: DhcpMessage) {
+        self.input(Input::Dhcp(Box::new(message)));
+    }
+
+    /// A whole DISCOVER … ACK.
+    pub fn dora(&mut self, port: u8, ip: u8, mac: u8) {
+        self.xid += 1;
+        self.dhcp(self.client(DhcpKind::Discover, port, mac));
+        self.dhcp(self.server(DhcpKind::Offer, ip, mac));
+        let request = DhcpMessage { requested_ip: Some(address(ip)), server_id: Some(KEA), ..self.client(DhcpKind::Request, port, mac) };
+        self.dhcp(request);
+        self.dhcp(self.server(DhcpKind::Ack, ip, mac));
+    }
+
+    pub fn renewal(&mut self, ip: u8, mac: u8) {
+        self.xid += 1;
+        self.dhcp(self.unicast(DhcpKind::Request, ip, mac));
+        self.dhcp(self.server(DhcpKind::Ack, ip, mac));
+    }
+
+    /// The oldest open Access-Request.
+    pub fn answer(&mut self, answer: AuthAnswer) -> Option<SessionId> {
+        if self.requests.is_empty() {
+            return None;
+        }
+        let request = self.requests.remove(0);
+        self.input(Input::Auth { session: request.session, attempt: request.attempt, answer });
+        Some(request.session)
+    }
+
+    pub fn accept(&mut self, filter_id: &str) -> Option<SessionId> {
+        let grant = Grant { filter_id: Some(filter_id.to_owned()), ..Grant::default() };
+        self.answer(AuthAnswer::Accept(Box::new(grant)))
+    }
+
+    pub fn online(&mut self, port: u8, ip: u8, mac: u8) -> SessionId {
+        self.dora(port, ip, mac);
+        self.accept("gold").expect("an Access-Request")
+    }
+
+    pub fn kinds(&self) -> Vec<&'static str> {
+        self.events.iter().map(|event| event.event.event_type()).collect()
+    }
+
+    /// The ends so far: cause and final download.
+    pub fn stops(&self) -> Vec<(&'static str, u64)> {
+        let stops = self.events.iter().filter(|event| matches!(event.event, Event::SessionStop(_)));
+        stops
+            .filter_map(|event| event.event.session())
+            .map(|session| (session.ended.as_ref().unwrap().cause.as_str(), session.counters.input_octets))
+            .collect()
+    }
+
+    pub fn dropped(&self) -> Option<Dropped> {
+        self.actions.iter().find_map(|action| match action {
+            Action::Drop(label) => Some(*label),
+            _ => None,
+        })
+    }
+
+    pub fn traffic(&mut self, ip: u8, octets: u64) {
+        if let Some(counters) = self.gate.get_mut(&address(ip)) {
+            *counters = *counters
+                + Counters { input_octets: octets, output_octets: octets, input_packets: 1, output_packets: 1 };
+        }
+    }
+}
+
+pub fn address(last: u8) -> Ipv4Addr {
+    Ipv4Addr::new(100, 64, 1, last)
+}
