@@ -88,7 +88,7 @@ pub fn containerd(layout: &NodeLayout, pause_image: &str, cni_programs: &Path, s
         r#"version = 2
 root = "{root}"
 state = "{state}"
-disabled_plugins = ["io.containerd.internal.v1.opt"]
+disabled_plugins = ["io.containerd.internal.v1.opt", "io.containerd.nri.v1.nri"]
 
 [grpc]
 address = "{socket}"
