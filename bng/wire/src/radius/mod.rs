@@ -13,5 +13,5 @@ mod tests;
 pub use attributes::{Attribute, Attributes, TooLong, attr, vendor};
 pub use packet::{
     AUTHENTICATOR, Authenticator, Code, Packet, Request, RequireMessageAuthenticator, access_request,
-    accounting_request, dynamic_request, identifier_of, reply, verify_request, verify_response,
+    accounting_request, dynamic_request, identifier_of, reply, status_request, verify_request, verify_response,
 };

@@ -85,19 +85,41 @@ pub fn access_request(
     attributes: &Attributes,
     secret: &[u8],
 ) -> Result<Request, TooLong> {
-    let mut all = Attributes::new();
-    all.push(attr::MESSAGE_AUTHENTICATOR, &NONE)?;
-    all.extend(attributes);
+    let mut all = attributes.clone();
     if let Some(password) = password {
         if password.len() > 128 {
             return Err(TooLong(password.len()));
         }
         all.push(attr::USER_PASSWORD, &hide_password(password, secret, &authenticator))?;
     }
-    let mut bytes = encode(Code::ACCESS_REQUEST, identifier, &authenticator, &all)?;
+    sealed_request(Code::ACCESS_REQUEST, identifier, authenticator, &all, secret)
+}
+
+/// A Status-Server (RFC 5997 §3): asks whether a server lives; Message-Authenticator is mandatory.
+pub fn status_request(
+    identifier: u8,
+    authenticator: Authenticator,
+    attributes: &Attributes,
+    secret: &[u8],
+) -> Result<Request, TooLong> {
+    sealed_request(Code::STATUS_SERVER, identifier, authenticator, attributes, secret)
+}
+
+/// Message-Authenticator first, over the whole packet with its own octets zero.
+fn sealed_request(
+    code: Code,
+    identifier: u8,
+    authenticator: Authenticator,
+    attributes: &Attributes,
+    secret: &[u8],
+) -> Result<Request, TooLong> {
+    let mut all = Attributes::new();
+    all.push(attr::MESSAGE_AUTHENTICATOR, &NONE)?;
+    all.extend(attributes);
+    let mut bytes = encode(code, identifier, &authenticator, &all)?;
     let signature = hmac_md5(secret, &[&bytes]);
     bytes[HEADER + 2..HEADER + 18].copy_from_slice(&signature);
-    Ok(Request { bytes, code: Code::ACCESS_REQUEST, identifier, authenticator })
+    Ok(Request { bytes, code, identifier, authenticator })
 }
 
 /// An Accounting-Request (RFC 2866 §3): signed by its Request Authenticator.
