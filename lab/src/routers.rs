@@ -2,34 +2,40 @@
 use std::fs;
 
 use anyhow::{Context, Result};
-use serde_json::{Value, json};
+use lastmile_types::relay::{Port, RelayConfig, Side};
 
 use crate::paths::Paths;
 use crate::process::{Part, Place};
 use crate::topology::{Router, Topology};
 
 /// The relay's configuration of a router.
-pub fn relay_config(topology: &Topology, router: &Router) -> Value {
-    json!({
-        "router": router.name,
-        "server": topology.services.dhcp.addr(),
-        "uplink": "up0",
-        "giaddr": router.lan.addr(),
-        "ports": topology.subscribers_of(&router.name).map(|subscriber| json!({
-            "interface": subscriber.router_port(),
-            "slot": subscriber.slot,
-            "port": subscriber.port,
-            "line": subscriber.line,
-        })).collect::<Vec<_>>(),
-    })
+pub fn relay_config(topology: &Topology, router: &Router) -> RelayConfig {
+    RelayConfig {
+        router: router.name.clone(),
+        lan: Side { interface: "lan0".to_owned(), address: router.lan.addr() },
+        uplink: Side { interface: "up0".to_owned(), address: router.uplink.addr() },
+        servers: vec![topology.services.dhcp.addr()],
+        ports: topology
+            .subscribers_of(&router.name)
+            .map(|subscriber| Port {
+                interface: subscriber.router_port(),
+                circuit_id: subscriber.circuit_id(),
+                remote_id: subscriber.line.clone(),
+            })
+            .collect(),
+        hops_limit: 16,
+    }
 }
 
 /// Starts a router's relay.
 pub fn start(paths: &Paths, topology: &Topology, router: &Router) -> Result<Part> {
     let program = paths.program("lastmile-relay")?;
-    let file = paths.run.join("routers").join(format!("{}.json", router.name));
-    fs::create_dir_all(paths.run.join("routers"))?;
-    fs::write(&file, serde_json::to_string_pretty(&relay_config(topology, router))?)
+    let folder = paths.run.join("routers");
+    let file = folder.join(format!("{}.json", router.name));
+    let config = relay_config(topology, router);
+    config.check().with_context(|| format!("router {}", router.name))?;
+    fs::create_dir_all(&folder)?;
+    fs::write(&file, serde_json::to_string_pretty(&config)?)
         .with_context(|| format!("cannot write {}", file.display()))?;
     let place = Place { netns: Some(router.name.clone()), logs: paths.run.join("logs") };
     place.start(&router.name, place.command(program).arg("run").arg("--config").arg(&file))

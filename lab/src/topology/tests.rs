@@ -49,3 +49,14 @@ fn the_containerlab_twin_has_every_wire() {
     let text = super::containerlab::render(&Topology::parse(FILE).expect("valid"));
     insta::assert_snapshot!(text);
 }
+
+#[test]
+fn rendered_configurations_can_work() {
+    let topology = Topology::parse(FILE).expect("valid");
+    for router in &topology.routers {
+        crate::routers::relay_config(&topology, router).check().expect("a relay that works");
+    }
+    for bng in &topology.bngs {
+        assert_eq!(crate::gateways::config(&topology, bng).expect("a gateway that works").pools.len(), 2);
+    }
+}
