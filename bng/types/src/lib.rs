@@ -9,6 +9,7 @@ pub mod config;
 pub mod counters;
 pub mod event;
 pub mod id;
+pub mod relay;
 pub mod session;
 pub mod status;
 
