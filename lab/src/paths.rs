@@ -31,7 +31,9 @@ impl Paths {
             .flat_map(|start| start.ancestors())
             .find(|dir| dir.join("lab/topology.toml").is_file())
             .map(Path::to_path_buf)
-            .context("no lab/topology.toml above this program or the current folder: run it from a clone of Lastmile")?;
+            .context(
+                "no lab/topology.toml above this program or the current folder: run it from a clone of Lastmile",
+            )?;
         let bin = match bin_dir {
             Some(dir) => std::path::absolute(dir)?,
             None => root.join("target/release"),

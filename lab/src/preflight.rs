@@ -9,8 +9,21 @@ use crate::supervisor::UpOptions;
 
 /// System programs, all from Debian packages that `make setup` installs.
 const TOOLS: [&str; 15] = [
-    "ip", "ethtool", "nsenter", "setpriv", "psql", "redis-server", "kea-dhcp4", "kea-ctrl-agent", "freeradius", "dhclient",
-    "udhcpc", "iperf3", "nft", "containerd", "runc",
+    "ip",
+    "ethtool",
+    "nsenter",
+    "setpriv",
+    "psql",
+    "redis-server",
+    "kea-dhcp4",
+    "kea-ctrl-agent",
+    "freeradius",
+    "dhclient",
+    "udhcpc",
+    "iperf3",
+    "nft",
+    "containerd",
+    "runc",
 ];
 
 /// Lists everything that is missing, with the way to get it.

@@ -37,6 +37,7 @@ impl Place {
         let log = self.logs.join(format!("{name}.log"));
         let output = append(&log)?;
         let child = command
+            .env("NO_COLOR", "1")
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
             .stderr(output)
@@ -148,11 +149,9 @@ pub fn append(path: &Path) -> Result<File> {
 /// The last lines of a file, headed by its path; empty when it cannot be read.
 pub fn tail(path: &Path, lines: usize) -> String {
     match std::fs::read(path) {
-        Ok(bytes) => format!(
-            "last lines of {}:\n{}",
-            path.display(),
-            last_lines(&String::from_utf8_lossy(&bytes), lines)
-        ),
+        Ok(bytes) => {
+            format!("last lines of {}:\n{}", path.display(), last_lines(&String::from_utf8_lossy(&bytes), lines))
+        }
         Err(_) => String::new(),
     }
 }

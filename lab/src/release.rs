@@ -72,14 +72,17 @@ pub fn prepare(topology: &Topology, context: &ClusterContext, secrets: &Secrets)
     let services = topology.services.management.addr();
     let database = format!("postgres://lastmile:{}@{services}:5432/lastmile", secrets.lastmile);
     let redis = redis_url(topology, secrets);
-    apply(context, &[
-        namespace(SYSTEM),
-        secret(SYSTEM, "lastmile-database", &[("url", &database)]),
-        secret(SYSTEM, "lastmile-redis", &[("url", &redis)]),
-        namespace(EDGE),
-        secret(EDGE, "radius", &[("secret", &secrets.radius), ("password", &secrets.subscriber)]),
-        secret(EDGE, "redis", &[("url", &redis)]),
-    ])
+    apply(
+        context,
+        &[
+            namespace(SYSTEM),
+            secret(SYSTEM, "lastmile-database", &[("url", &database)]),
+            secret(SYSTEM, "lastmile-redis", &[("url", &redis)]),
+            namespace(EDGE),
+            secret(EDGE, "radius", &[("secret", &secrets.radius), ("password", &secrets.subscriber)]),
+            secret(EDGE, "redis", &[("url", &redis)]),
+        ],
+    )
 }
 
 /// Installs the chart and waits until its programs run.
@@ -141,14 +144,17 @@ fn authorized(context: &ClusterContext) -> Result<usize> {
 
 /// A token for the dashboard: of a ServiceAccount that may do what the user of a lab may, everything.
 pub fn token(context: &ClusterContext) -> Result<String> {
-    apply(context, &[
-        json!({ "apiVersion": "v1", "kind": "ServiceAccount", "metadata": { "name": "lab-admin", "namespace": SYSTEM } }),
-        json!({
-            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": { "name": "lab-admin" },
-            "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin" },
-            "subjects": [{ "kind": "ServiceAccount", "name": "lab-admin", "namespace": SYSTEM }],
-        }),
-    ])?;
+    apply(
+        context,
+        &[
+            json!({ "apiVersion": "v1", "kind": "ServiceAccount", "metadata": { "name": "lab-admin", "namespace": SYSTEM } }),
+            json!({
+                "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": { "name": "lab-admin" },
+                "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin" },
+                "subjects": [{ "kind": "ServiceAccount", "name": "lab-admin", "namespace": SYSTEM }],
+            }),
+        ],
+    )?;
     let token = run(context.kubectl().args(["create", "token", "lab-admin", "--namespace", SYSTEM, "--duration=24h"]))?;
     Ok(token.trim().to_owned())
 }
@@ -175,7 +181,8 @@ pub fn summary(topology: &Topology, context: &ClusterContext, token: &str, progr
 
 /// Pods and the latest events: why something did not come up.
 fn picture(context: &ClusterContext) -> String {
-    let look = |arguments: &str| run(context.kubectl().args(arguments.split(' '))).unwrap_or_else(|error| error.to_string());
+    let look =
+        |arguments: &str| run(context.kubectl().args(arguments.split(' '))).unwrap_or_else(|error| error.to_string());
     let events = look("get events -A --sort-by=.lastTimestamp");
     let last: Vec<&str> = events.lines().rev().take(15).collect();
     let last: Vec<&str> = last.into_iter().rev().collect();

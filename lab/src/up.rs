@@ -151,7 +151,9 @@ impl Lab {
     pub fn status(&mut self) -> String {
         let mut lines = Vec::new();
         let mut line = |part: &mut Part| {
-            let state = part.exited().map_or_else(|| format!("runs (pid {} inside)", part.pid()), |end| format!("ended: {end}"));
+            let state = part
+                .exited()
+                .map_or_else(|| format!("runs (pid {} inside)", part.pid()), |end| format!("ended: {end}"));
             lines.push(format!("{:<18} {state}", part.name));
         };
         self.parts.iter_mut().for_each(&mut line);
@@ -209,11 +211,8 @@ pub fn cluster_context(paths: &Paths, topology: &Topology) -> ClusterContext {
         address: bng.management.addr(),
         netns: bng.name.clone(),
         pod_cidr: bng.pods,
-        labels: [
-            ("lastmile.io/wired".to_owned(), "true".to_owned()),
-            ("lastmile.io/bng".to_owned(), bng.name.clone()),
-        ]
-        .into(),
+        labels: [("lastmile.io/wired".to_owned(), "true".to_owned()), ("lastmile.io/bng".to_owned(), bng.name.clone())]
+            .into(),
     };
     ClusterContext {
         run: paths.run.clone(),

@@ -11,13 +11,13 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::isolation;
+use crate::network::SWITCH;
 use crate::paths::Paths;
 use crate::preflight;
 use crate::process::tail;
-use crate::network::SWITCH;
 use crate::supervisor::control::{self, Request};
-use crate::topology::Topology;
 use crate::supervisor::{self, Holder, Phase, State, UpOptions, phase};
+use crate::topology::Topology;
 
 /// Brings the lab up and shows its progress. Ctrl-C takes down what was started.
 pub fn up(paths: &Paths, options: &UpOptions) -> Result<ExitCode> {
@@ -29,7 +29,10 @@ pub fn up(paths: &Paths, options: &UpOptions) -> Result<ExitCode> {
             println!("the lab is up already (`lab down` takes it down)\n{}", shown(paths));
             return Ok(ExitCode::SUCCESS);
         }
-        bail!("a lab runs on this machine already, from {} (process {pid}): take it down there with `lab down`", root.display());
+        bail!(
+            "a lab runs on this machine already, from {} (process {pid}): take it down there with `lab down`",
+            root.display()
+        );
     }
     refuse_foreign_cluster()?;
     preflight::check(paths, options)?;
@@ -79,7 +82,9 @@ fn forget(supervisor: Child) {
 fn failure(paths: &Paths, status: &str) -> anyhow::Error {
     match phase(paths) {
         // The progress has told why.
-        Phase::Failed => anyhow::anyhow!("the lab did not come up; all logs are in {}", paths.run.join("logs").display()),
+        Phase::Failed => {
+            anyhow::anyhow!("the lab did not come up; all logs are in {}", paths.run.join("logs").display())
+        }
         _ => anyhow::anyhow!("the lab ended with {status}\n{}", tail(&paths.log("supervisor"), 15)),
     }
 }
@@ -101,7 +106,11 @@ pub fn down(paths: &Paths) -> Result<ExitCode> {
         }
         std::thread::sleep(Duration::from_millis(50));
     }
-    println!("the lab is down ({:.1} s); logs stay in {}", begin.elapsed().as_secs_f32(), paths.run.join("logs").display());
+    println!(
+        "the lab is down ({:.1} s); logs stay in {}",
+        begin.elapsed().as_secs_f32(),
+        paths.run.join("logs").display()
+    );
     Ok(ExitCode::SUCCESS)
 }
 
@@ -109,7 +118,9 @@ pub fn down(paths: &Paths) -> Result<ExitCode> {
 pub fn status(paths: &Paths) -> Result<ExitCode> {
     match supervisor::holder()? {
         None => println!("no lab runs on this machine"),
-        Some(Holder { root, .. }) if root != paths.root => println!("the lab of this machine runs from {}", root.display()),
+        Some(Holder { root, .. }) if root != paths.root => {
+            println!("the lab of this machine runs from {}", root.display())
+        }
         Some(_) if phase(paths) != Phase::Ready => println!("the lab is coming up\n{}", shown(paths)),
         Some(_) => println!("{}", control::ask(&Request::Status)?),
     }

@@ -30,7 +30,8 @@ pub fn build(topology: &Topology) -> Result<()> {
         in_namespace(name, &script).with_context(|| format!("kernel settings of {name}"))?;
     }
     for (namespace, batch) in &plan.batches {
-        ip(namespace.as_deref(), batch).with_context(|| format!("links of {}", namespace.as_deref().unwrap_or("this machine")))?;
+        ip(namespace.as_deref(), batch)
+            .with_context(|| format!("links of {}", namespace.as_deref().unwrap_or("this machine")))?;
     }
     std::thread::scope(|scope| {
         let all: Vec<_> = plan
@@ -39,7 +40,8 @@ pub fn build(topology: &Topology) -> Result<()> {
             .map(|(namespace, links)| {
                 let script: String =
                     links.iter().map(|link| format!("ethtool -K {link} tx off tso off gso off gro off\n")).collect();
-                scope.spawn(move || in_namespace(namespace, &script).with_context(|| format!("offloads of {namespace}")))
+                scope
+                    .spawn(move || in_namespace(namespace, &script).with_context(|| format!("offloads of {namespace}")))
             })
             .collect();
         all.into_iter().try_for_each(|done| done.join().unwrap_or_else(|_| Err(anyhow::anyhow!("a thread ended"))))

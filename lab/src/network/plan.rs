@@ -37,9 +37,8 @@ pub fn plan(topology: &Topology) -> NetworkPlan {
     }
     for (number, subscriber) in (1_u16..).zip(&topology.subscribers) {
         let [high, low] = number.to_be_bytes();
-        let lines = format!(
-            "link set lo up\nlink set eth0 address 02:00:5e:10:{high:02x}:{low:02x}\nlink set eth0 up\n"
-        );
+        let lines =
+            format!("link set lo up\nlink set eth0 address 02:00:5e:10:{high:02x}:{low:02x}\nlink set eth0 up\n");
         plan.node(&subscriber.name, lines, &["eth0"]);
     }
     plan
@@ -61,9 +60,7 @@ impl NetworkPlan {
         const FORWARDS: [(&str, &str); 3] =
             [("ip_forward", "1"), ("conf/all/rp_filter", "0"), ("conf/default/rp_filter", "0")];
         const ENDS: [(&str, &str); 2] = [("conf/all/rp_filter", "0"), ("conf/default/rp_filter", "0")];
-        let forwards = |name: &str| {
-            topology.bngs.iter().any(|bng| bng.name == name) || topology.router(name).is_some()
-        };
+        let forwards = |name: &str| topology.bngs.iter().any(|bng| bng.name == name) || topology.router(name).is_some();
         self.namespaces.push((SWITCH.to_owned(), Vec::new()));
         for name in topology.nodes() {
             let settings = if forwards(name) { FORWARDS.to_vec() } else { ENDS.to_vec() };
@@ -76,7 +73,8 @@ impl NetworkPlan {
         let mut lines = String::new();
         let access: Vec<String> = topology.bngs.iter().map(|bng| format!("a-{}", bng.name)).collect();
         for bridge in ["b-mgmt", "b-dhcp", "b-uplink"].into_iter().chain(access.iter().map(String::as_str)) {
-            let _ = writeln!(lines, "link add {bridge} type bridge mcast_snooping 0 forward_delay 0\nlink set {bridge} up");
+            let _ =
+                writeln!(lines, "link add {bridge} type bridge mcast_snooping 0 forward_delay 0\nlink set {bridge} up");
         }
         let mut leg = |port: String, bridge: &str, node: &str, link: &str| {
             let _ = writeln!(lines, "link add {port} type veth peer name {link} netns {node}");

@@ -19,7 +19,8 @@ const SCHEMA: &str = "/usr/share/kea/scripts/pgsql/dhcpdb_create.pgsql";
 
 /// Kea's schema, by the script that `kea-admin db-init` runs.
 pub fn init_database(spec: &ServicesSpec) -> Result<()> {
-    let script = fs::read_to_string(SCHEMA).with_context(|| format!("cannot read {SCHEMA}: `make setup` installs it"))?;
+    let script =
+        fs::read_to_string(SCHEMA).with_context(|| format!("cannot read {SCHEMA}: `make setup` installs it"))?;
     // The script has transactions of its own; without the fsyncs of its many statements it takes a fifth.
     let script = format!("SET synchronous_commit = off;\n{script}");
     postgres::psql(spec, "kea", "kea", &spec.secrets.kea, &script)

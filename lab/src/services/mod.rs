@@ -5,9 +5,9 @@
 //! configuration by a pure function and starts it.
 pub mod kea;
 mod postgres;
+pub mod private;
 mod radius;
 mod redis;
-pub mod private;
 mod spec;
 
 use std::path::{Path, PathBuf};
@@ -91,7 +91,8 @@ pub fn private_copy(program: &str, folder: &Path) -> Result<PathBuf> {
     let target = folder.join(program);
     if !target.exists() {
         std::fs::create_dir_all(folder)?;
-        std::fs::copy(&source, &target).with_context(|| format!("cannot copy {} to {}", source.display(), target.display()))?;
+        std::fs::copy(&source, &target)
+            .with_context(|| format!("cannot copy {} to {}", source.display(), target.display()))?;
     }
     Ok(target)
 }

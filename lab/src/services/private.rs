@@ -38,7 +38,11 @@ pub fn inside(paths: &Paths, topology: &Topology, folder: &str, command: &[Strin
     let dir = PathBuf::from(folder);
     let spec = ServicesSpec::for_tests(topology, dir.clone(), Secrets::generate(&dir.join("secrets"))?);
     let mut services = super::start(&spec)?;
-    eprintln!("services are up after {:.1} s; logs in {} of their mount namespace", started.elapsed().as_secs_f32(), spec.place.logs.display());
+    eprintln!(
+        "services are up after {:.1} s; logs in {} of their mount namespace",
+        started.elapsed().as_secs_f32(),
+        spec.place.logs.display()
+    );
     let status = match command {
         [] => anyhow::bail!("name a command: lab services -- COMMAND"),
         [program, arguments @ ..] => Command::new(program)
@@ -58,7 +62,10 @@ pub fn environment(spec: &ServicesSpec) -> Vec<(&'static str, String)> {
     let (ip, secrets) = (spec.listen, &spec.secrets);
     let user = spec.users.iter().find(|user| user.filter_id == "gold").or(spec.users.first());
     vec![
-        ("LASTMILE_TEST_POSTGRES", format!("postgres://postgres:{}@{ip}:{}/postgres", secrets.postgres, postgres::PORT)),
+        (
+            "LASTMILE_TEST_POSTGRES",
+            format!("postgres://postgres:{}@{ip}:{}/postgres", secrets.postgres, postgres::PORT),
+        ),
         ("LASTMILE_TEST_REDIS", format!("redis://:{}@{ip}:{}", secrets.redis, redis::PORT)),
         ("LASTMILE_TEST_RADIUS", format!("{ip}:{}", radius::AUTH_PORT)),
         ("LASTMILE_TEST_RADIUS_ACCT", format!("{ip}:{}", radius::ACCT_PORT)),

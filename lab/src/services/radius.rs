@@ -45,7 +45,11 @@ pub fn config(spec: &ServicesSpec) -> String {
     let port = postgres::PORT;
     let clients: String = (1..)
         .zip(&spec.clients)
-        .map(|(n, net)| format!("client lab{n} {{\n\tipaddr = {net}\n\tsecret = {secret}\n\trequire_message_authenticator = no\n}}\n"))
+        .map(|(n, net)| {
+            format!(
+                "client lab{n} {{\n\tipaddr = {net}\n\tsecret = {secret}\n\trequire_message_authenticator = no\n}}\n"
+            )
+        })
         .collect();
     format!(
         r#"# Rendered by the lab.

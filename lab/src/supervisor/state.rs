@@ -24,7 +24,8 @@ impl State {
 
     /// Reads it, or says that no lab runs.
     pub fn read(paths: &Paths) -> Result<Self> {
-        let text = fs::read_to_string(paths.run.join("state.json")).context("no lab runs here: start it with `lab up`")?;
+        let text =
+            fs::read_to_string(paths.run.join("state.json")).context("no lab runs here: start it with `lab up`")?;
         serde_json::from_str(&text).context("lab/run/state.json is damaged: `lab down` removes it")
     }
 }

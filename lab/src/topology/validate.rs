@@ -106,12 +106,7 @@ fn addresses(topology: &Topology) -> Result<(), TopologyError> {
     let services = &topology.services;
     inside(&services.node, services.management.addr(), topology.management.host)?;
     inside(&topology.internet.node, topology.internet.host, topology.internet.network)?;
-    let mut used = vec![
-        topology.management.host,
-        services.management,
-        services.dhcp,
-        topology.internet.uplink,
-    ];
+    let mut used = vec![topology.management.host, services.management, services.dhcp, topology.internet.uplink];
     for bng in &topology.bngs {
         inside(&bng.name, bng.management.addr(), topology.management.host)?;
         inside(&bng.name, bng.dhcp.addr(), services.dhcp)?;
