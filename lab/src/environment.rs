@@ -50,3 +50,38 @@ pub fn dashboard_url(topology: &Topology) -> String {
 pub fn redis_url(topology: &Topology, secrets: &Secrets) -> String {
     format!("redis://:{}@{}:6379", secrets.redis, topology.services.management.addr())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shell_gets_programs_databases_and_the_cluster() {
+        let topology = Topology::parse(include_str!("../topology.toml")).expect("valid");
+        let paths = Paths { root: "/clone".into(), run: "/clone/lab/run".into(), bin: "/clone/target/release".into() };
+        let password = |text: &str| text.to_owned();
+        let secrets = Secrets {
+            postgres: password("p0"),
+            lastmile: password("p1"),
+            kea: password("p2"),
+            radius_db: password("p3"),
+            redis: password("p4"),
+            radius: password("p5"),
+            subscriber: password("p6"),
+        };
+        insta::assert_snapshot!(render(&paths, &topology, &secrets, Some("token")), @r#"
+        export PATH="/clone/lab/run/bin:$PATH"
+        export LASTMILE_BIN_DIR='/clone/target/release'
+        export LASTMILE_LASTMILE_DATABASE_URL='postgres://lastmile:p1@10.231.0.2:5432/lastmile'
+        export LASTMILE_KEA_DATABASE_URL='postgres://kea:p2@10.231.0.2:5432/kea'
+        export LASTMILE_RADIUS_DATABASE_URL='postgres://radius:p3@10.231.0.2:5432/radius'
+        export LASTMILE_REDIS_URL='redis://:p4@10.231.0.2:6379'
+        export LASTMILE_KEA_URL='http://10.231.0.2:8000'
+        export LASTMILE_RADIUS='10.231.0.2:1812'
+        export KUBECONFIG='/clone/lab/run/kubeconfig'
+        export LASTMILE_URL='http://10.231.0.11:30080'
+        export LASTMILE_TOKEN='token'
+        "#);
+        assert!(!render(&paths, &topology, &secrets, None).contains("KUBECONFIG"));
+    }
+}

@@ -128,7 +128,7 @@ fn dispatch(arguments: Arguments) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Verb::Services { command } => private::outside(&command),
-        Verb::ServicesInside { folder, command } => private::inside(&paths, &topology()?, &folder, &command),
+        Verb::ServicesInside { folder, command } => private::inside(&topology()?, &folder, &command),
         Verb::Supervise { options } => {
             let options = parse(&options)?;
             supervisor::supervise(&paths, &topology()?, &options)

@@ -114,24 +114,31 @@ pub fn wait_for_gateways(topology: &Topology, context: &ClusterContext, limit: D
     run(&mut wait).or_else(|error| bail!("the gateways are not Ready: {error:#}\n{}", picture(context))).map(drop)
 }
 
-/// Waits for the authorized sessions, telling when the first was there.
-pub fn wait_for_sessions(context: &ClusterContext, wanted: usize, progress: &Progress, limit: Duration) -> Result<()> {
+/// Waits for the authorized sessions, and says when the first was there.
+pub fn wait_for_sessions(
+    context: &ClusterContext,
+    wanted: usize,
+    progress: &Progress,
+    limit: Duration,
+) -> Result<Duration> {
     let end = Instant::now() + limit;
-    let mut first = false;
+    let mut first = None;
     loop {
         let online = authorized(context).unwrap_or(0);
-        if online > 0 && !first {
-            first = true;
+        if online > 0 && first.is_none() {
+            first = Some(progress.elapsed());
             progress.step("the first subscriber is online");
         }
-        if online >= wanted {
+        if let Some(first) = first
+            && online >= wanted
+        {
             progress.step(format!("{online} subscribers are online"));
-            return Ok(());
+            return Ok(first);
         }
         if Instant::now() > end {
             bail!("only {online} of {wanted} subscribers came online\n{}", picture(context));
         }
-        std::thread::sleep(Duration::from_millis(250));
+        std::thread::sleep(Duration::from_millis(400));
     }
 }
 
@@ -160,7 +167,13 @@ pub fn token(context: &ClusterContext) -> Result<String> {
 }
 
 /// The end of `lab up`: what is there, and what to try.
-pub fn summary(topology: &Topology, context: &ClusterContext, token: &str, progress: &Progress) -> Result<()> {
+pub fn summary(
+    topology: &Topology,
+    context: &ClusterContext,
+    token: &str,
+    first: Duration,
+    progress: &Progress,
+) -> Result<()> {
     for arguments in ["get bngs,accessrouters,subscriberpolicies -n edge", "get sessions -n edge -o wide"] {
         let shown = run(context.kubectl().args(arguments.split(' ')))?;
         progress.raw(&format!("\n$ kubectl {arguments}\n{}", shown.trim_end()));
@@ -170,12 +183,13 @@ pub fn summary(topology: &Topology, context: &ClusterContext, token: &str, progr
     progress.raw(&format!(
         "\nDashboard  {}\nToken      {token}\n\n\
          Try, after `. lab/run/env`:\n  \
-         lab exec {subscriber} -- iperf3 -c {host} -R          # traffic through a session\n  \
-         lab subscriber release {subscriber}                  # give the address back: the session ends\n  \
-         psql $LASTMILE_LASTMILE_DATABASE_URL -c 'SELECT * FROM sessions_history'\n",
+         lab exec {subscriber} -- sh -c 'ping -c 3 {host}; iperf3 -c {host} -R'\n  \
+         lab subscriber release {subscriber}\n  \
+         psql $LASTMILE_LASTMILE_DATABASE_URL -c 'SELECT subscriber, ip, input_octets, output_octets, started_at, \
+         ended_at, terminate_cause FROM sessions_history'\n",
         dashboard_url(topology)
     ));
-    progress.step("ready");
+    progress.step(format!("ready; the first session was online after {:.1} s", first.as_secs_f32()));
     Ok(())
 }
 

@@ -111,11 +111,11 @@ impl Lab {
         progress.step("a gateway is Ready on each node");
         self.start_edge(progress)?;
         let wanted = self.topology.subscribers.iter().filter(|subscriber| subscriber.policy.is_some()).count();
-        release::wait_for_sessions(&context, wanted, progress, Duration::from_secs(90))?;
+        let first = release::wait_for_sessions(&context, wanted, progress, Duration::from_secs(90))?;
         let token = release::token(&context)?;
         let secrets = &self.spec.as_ref().context("no services")?.secrets;
         environment::write(&self.paths, &self.topology, secrets, Some(&token))?;
-        release::summary(&self.topology, &context, &token, progress)
+        release::summary(&self.topology, &context, &token, first, progress)
     }
 
     /// Routers, then subscribers.

@@ -9,7 +9,6 @@ use nix::sched::CloneFlags;
 
 use super::{ServicesSpec, kea, postgres, radius, redis};
 use crate::isolation;
-use crate::paths::Paths;
 use crate::process::run;
 use crate::secrets::Secrets;
 use crate::topology::Topology;
@@ -29,7 +28,7 @@ pub fn outside(command: &[String]) -> Result<ExitCode> {
 }
 
 /// The half inside the namespaces.
-pub fn inside(paths: &Paths, topology: &Topology, folder: &str, command: &[String]) -> Result<ExitCode> {
+pub fn inside(topology: &Topology, folder: &str, command: &[String]) -> Result<ExitCode> {
     let started = Instant::now();
     isolation::enter()?;
     let home = std::env::current_dir().context("the current folder is gone")?;
@@ -49,7 +48,6 @@ pub fn inside(paths: &Paths, topology: &Topology, folder: &str, command: &[Strin
             .args(arguments)
             .current_dir(home)
             .envs(environment(&spec))
-            .env("LASTMILE_ROOT", &paths.root)
             .status()
             .with_context(|| format!("cannot run {program}"))?,
     };
