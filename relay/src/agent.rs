@@ -95,8 +95,8 @@ impl Agent {
     /// What to do about a frame.
     pub fn handle(&mut self, input: Input<'_>) -> Vec<Effect> {
         let result = match input {
-            Input::FromPort(port, frame) => self.from_port(port, &frame),
-            Input::FromUplink(frame) => self.from_uplink(&frame),
+            Input::FromPort(port, frame) => self.relay_request(port, &frame),
+            Input::FromUplink(frame) => self.relay_reply(&frame),
         };
         match result {
             Ok(effects) => effects,
@@ -117,7 +117,7 @@ impl Agent {
         &self.counters
     }
 
-    fn from_port(&mut self, port: PortIndex, frame: &UdpFrame<'_>) -> Result<Vec<Effect>, Refusal> {
+    fn relay_request(&mut self, port: PortIndex, frame: &UdpFrame<'_>) -> Result<Vec<Effect>, Refusal> {
         if frame.dport == CLIENT_PORT || frame.sport == SERVER_PORT {
             return Err("server_on_access_port");
         }
@@ -157,7 +157,7 @@ impl Agent {
         self.servers.iter().copied().filter(move |server| chosen.is_none_or(|chosen| chosen == *server))
     }
 
-    fn from_uplink(&mut self, frame: &UdpFrame<'_>) -> Result<Vec<Effect>, Refusal> {
+    fn relay_reply(&mut self, frame: &UdpFrame<'_>) -> Result<Vec<Effect>, Refusal> {
         if frame.dst != self.address || frame.dport != SERVER_PORT {
             return Err("routed");
         }

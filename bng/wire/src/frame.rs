@@ -181,3 +181,126 @@ fn fill_packet(bytes: &mut [u8], src: SocketAddrV4, dst: SocketAddrV4, payload: 
     debug_assert_eq!(header.packet().len(), usize::from(total_length));
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, prelude::*};
+
+    use super::*;
+
+    const FROM: MacAddr = MacAddr([2, 0, 0, 0, 0, 1]);
+    const TO: MacAddr = MacAddr([2, 0, 0, 0, 0, 2]);
+
+    fn built(payload: &[u8]) -> Vec<u8> {
+        let (src, dst) = ("10.231.11.2:67".parse().unwrap(), "10.231.1.2:67".parse().unwrap());
+        ethernet(FROM, TO, src, dst, payload).unwrap()
+    }
+
+    /// Checked with tcpdump: both checksums right.
+    #[test]
+    fn golden() {
+        let frame = built(b"ab");
+        let expected = b"\x02\0\0\0\0\x02\x02\0\0\0\0\x01\x08\x00\
+            \x45\0\0\x1e\0\0\x40\0\x40\x11\x18\xfe\x0a\xe7\x0b\x02\x0a\xe7\x01\x02\
+            \0\x43\0\x43\0\x0a\x7c\x20ab";
+        assert_eq!(frame, expected);
+        let (src, dst) = ("10.231.11.2:67".parse().unwrap(), "10.231.1.2:67".parse().unwrap());
+        assert_eq!(packet(src, dst, b"ab").unwrap(), frame[14..]);
+    }
+
+    fn refusal(change: impl Fn(&mut Vec<u8>)) -> Drop {
+        let mut frame = built(b"payload");
+        change(&mut frame);
+        parse(&frame, Checksum::Verify).unwrap_err()
+    }
+
+    /// Makes the IPv4 header's checksum right again.
+    fn resign(frame: &mut [u8]) {
+        frame[24..26].fill(0);
+        let sum = !ones_complement_sum(&frame[14..34]);
+        frame[24..26].copy_from_slice(&sum.to_be_bytes());
+    }
+
+    #[test]
+    fn refusals_have_their_reasons() {
+        assert_eq!(refusal(|frame| frame.truncate(13)), Drop::Truncated);
+        assert_eq!(refusal(|frame| frame.truncate(30)), Drop::Truncated);
+        assert_eq!(refusal(|frame| frame.truncate(44)), Drop::Truncated);
+        assert_eq!(refusal(|frame| frame[12] = 0x86), Drop::NotIpv4);
+        assert_eq!(refusal(|frame| frame[14] = 0x44), Drop::Ipv4Malformed);
+        assert_eq!(refusal(|frame| frame[14] = 0x65), Drop::Ipv4Malformed);
+        assert_eq!(refusal(|frame| frame[22] = 3), Drop::Ipv4Checksum);
+        assert_eq!(refusal(|frame| frame[45] ^= 1), Drop::UdpChecksum);
+        let resigned = |place: usize, value: u8| {
+            refusal(|frame| {
+                frame[place] = value;
+                resign(frame);
+            })
+        };
+        assert_eq!(resigned(20, 0x20), Drop::Fragment);
+        assert_eq!(resigned(21, 1), Drop::Fragment);
+        assert_eq!(resigned(23, 6), Drop::NotUdp);
+        assert_eq!(resigned(39, 100), Drop::UdpMalformed);
+    }
+
+    #[test]
+    fn unfinished_and_absent_checksums_are_taken() {
+        let mut frame = built(b"payload");
+        frame[40] ^= 0xff;
+        assert!(parse(&frame, Checksum::Unfinished).is_ok());
+        frame[40..42].fill(0);
+        assert!(parse(&frame, Checksum::Verify).is_ok());
+    }
+
+    #[test]
+    fn options_are_stepped_over_and_padding_is_ignored() {
+        let mut frame = built(b"payload");
+        frame.splice(34..34, [1, 1, 1, 1]);
+        frame[14] = 0x46;
+        frame[17] += 4;
+        frame[24..26].fill(0);
+        let sum = !ones_complement_sum(&frame[14..38]);
+        frame[24..26].copy_from_slice(&sum.to_be_bytes());
+        frame.resize(60, 0);
+        assert_eq!(parse(&frame, Checksum::Verify).unwrap().payload, b"payload");
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused() {
+        let address = "10.0.0.1:67".parse().unwrap();
+        assert!(packet(address, address, &vec![0; MAX_PAYLOAD]).is_ok());
+        assert_eq!(packet(address, address, &vec![0; MAX_PAYLOAD + 1]), Err(TooLong(MAX_PAYLOAD + 1)));
+    }
+
+    proptest! {
+        #[test]
+        fn parse_is_total(bytes in vec(any::<u8>(), 0..100), header in any::<bool>()) {
+            let mut bytes = bytes;
+            if header && bytes.len() > 14 {
+                bytes[12..15].copy_from_slice(&[8, 0, 0x45]);
+            }
+            let _ = parse(&bytes, Checksum::Verify);
+        }
+
+        #[test]
+        fn what_is_built_parses(src: [u8; 4], dst: [u8; 4], sport: u16, dport: u16, payload in vec(any::<u8>(), 0..300)) {
+            let (from, to) = (SocketAddrV4::new(src.into(), sport), SocketAddrV4::new(dst.into(), dport));
+            let bytes = ethernet(FROM, TO, from, to, &payload).unwrap();
+            let frame = parse(&bytes, Checksum::Verify).unwrap();
+            prop_assert_eq!((frame.src_mac, frame.dst_mac, frame.payload), (FROM, TO, &payload[..]));
+            prop_assert_eq!((frame.src, frame.dst, frame.sport, frame.dport), (*from.ip(), *to.ip(), sport, dport));
+        }
+
+        #[test]
+        fn one_flipped_bit_is_noticed_or_harmless(payload in vec(any::<u8>(), 1..60), bit in 0usize..800) {
+            let mut bytes = built(&payload);
+            let bit = bit % (bytes.len() * 8);
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            // Ethernet addresses carry no checksum here, and a checksum of zero says that there is none.
+            if let Ok(frame) = parse(&bytes, Checksum::Verify) {
+                prop_assert!(bit < 12 * 8 || bytes[40..42] == [0, 0]);
+                prop_assert_eq!(frame.payload, &payload[..]);
+            }
+        }
+    }
+}

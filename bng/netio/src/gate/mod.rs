@@ -431,3 +431,17 @@ fn table_name(bng_id: &BngId) -> String {
         id.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
     format!("lastmile_{}_{hash:016x}", &name[..name.len().min(200)])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_of_different_gateways_differ_and_fit() {
+        let name = |id: &str| table_name(&id.parse().unwrap());
+        assert_eq!(name("edge/bng-01"), "lastmile_edge_bng-01");
+        assert_ne!(name("a/b_c"), name("a_b/c"));
+        let long = format!("edge/{}", "x".repeat(250));
+        assert!(name(&long).len() < 250 && name(&long) != name(&format!("{long}y")));
+    }
+}
