@@ -65,9 +65,8 @@ pub async fn count(State(app): State<App>, request: Request, next: Next) -> Resp
 pub async fn show(State(app): State<App>) -> Response {
     let mut text = String::new();
     match encode(&mut text, &app.metrics.registry) {
-        Ok(()) => {
-            ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response()
-        }
+        Ok(()) => ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text)
+            .into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
     }
 }

@@ -84,7 +84,12 @@ pub fn router(app: App) -> Router<App> {
 }
 
 /// Lets a request through with the user it comes from, if that user may read sessions.
-async fn authenticate(State(app): State<App>, peer: Option<Extension<Peer>>, mut request: Request, next: Next) -> Response {
+async fn authenticate(
+    State(app): State<App>,
+    peer: Option<Extension<Peer>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     match app.auth.reader(request.headers(), peer.map(|Extension(peer)| peer)).await {
         Ok(user) => {
             request.extensions_mut().insert(user);

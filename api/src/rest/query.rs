@@ -29,7 +29,9 @@ impl Paging {
     pub fn limit(&self) -> Result<usize, Problem> {
         match self.limit.unwrap_or(100) {
             limit @ 1..=MAX_LIMIT => Ok(limit),
-            limit => Err(Problem::new(StatusCode::BAD_REQUEST, format!("limit {limit} is not between 1 and {MAX_LIMIT}"))),
+            limit => {
+                Err(Problem::new(StatusCode::BAD_REQUEST, format!("limit {limit} is not between 1 and {MAX_LIMIT}")))
+            }
         }
     }
 

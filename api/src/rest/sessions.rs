@@ -190,7 +190,8 @@ fn points(started_at: Timestamp, samples: &[Sample]) -> Vec<TrafficPoint> {
     let mut points = Vec::with_capacity(samples.len());
     for sample in samples {
         let seconds = sample.at.duration_since(before.at).as_secs_f64();
-        let rate = |now: u64, then: u64| if seconds > 0.0 { now.saturating_sub(then) as f64 * 8.0 / seconds } else { 0.0 };
+        let rate =
+            |now: u64, then: u64| if seconds > 0.0 { now.saturating_sub(then) as f64 * 8.0 / seconds } else { 0.0 };
         points.push(TrafficPoint {
             at: sample.at,
             input_octets: sample.input_octets,

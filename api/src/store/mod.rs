@@ -72,7 +72,8 @@ where
     T::Err: std::error::Error + Send + Sync + 'static,
 {
     let text: String = row.try_get(column)?;
-    text.parse().map_err(|source: T::Err| sqlx::Error::ColumnDecode { index: column.to_owned(), source: Box::new(source) })
+    text.parse()
+        .map_err(|source: T::Err| sqlx::Error::ColumnDecode { index: column.to_owned(), source: Box::new(source) })
 }
 
 /// Columns of an enum type, selected as text, that serde reads by its name in the database.
