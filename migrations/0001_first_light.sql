@@ -36,12 +36,19 @@ CREATE TABLE instance_progress (
 );
 
 -- One row a session, for ever: locked in id order before a transaction touches the session's projections, and the
--- memory of which event was the last to count.
+-- memory of which event had the last word: the greatest (stopped, bng_instance_id, last_seq, provisional, event_…) of all.
+-- For a provisional stop, (bng_instance_id, last_seq) is the gateway's last event that its author had seen; the stop's own
+-- place is (event_instance_id, event_seq), else the two are the same.
 CREATE TABLE session_progress (
-    session_id uuid    PRIMARY KEY,
-    bng_id     text    NOT NULL,
-    last_seq   bigint  NOT NULL,
-    stop_seq   bigint
+    session_id        uuid    PRIMARY KEY,
+    stopped           boolean,
+    bng_instance_id   uuid,
+    last_seq          bigint,
+    provisional       boolean,
+    event_instance_id uuid,
+    event_seq         bigint,
+    -- Without any: locked by the transaction that is about to write its first word.
+    CHECK (num_nulls(stopped, bng_instance_id, last_seq, provisional, event_instance_id, event_seq) IN (0, 6))
 );
 
 -- Revisions become visible in commit order: the row is taken as the last step before a transaction writes projections and
@@ -175,11 +182,15 @@ CREATE INDEX bng_health_events_ts ON bng_health_events (bng_id, ts DESC);
 
 -- Entries that can never be ingested, with the reason; nothing is thrown away.
 CREATE TABLE dead_letters (
-    entry_id  text        PRIMARY KEY,
-    fields    jsonb       NOT NULL,
-    reason    text        NOT NULL,
-    failed_at timestamptz NOT NULL DEFAULT now()
+    entry_id        text        PRIMARY KEY,
+    fields          jsonb       NOT NULL,
+    reason          text        NOT NULL,
+    failed_at       timestamptz NOT NULL DEFAULT now(),
+    -- The place of the event, where that much could be read: it counts as committed.
+    bng_instance_id uuid,
+    seq             bigint
 );
+CREATE INDEX dead_letters_place ON dead_letters (bng_instance_id, seq);
 
 -- A mirror of the custom resources, written by the operator alone.
 CREATE TABLE kube_status (

@@ -55,6 +55,13 @@ pub enum Event {
     BngHealthUpdate(BngHealth),
 }
 
+impl Envelope {
+    /// The event's place in its gateway's order.
+    pub const fn position(&self) -> Position {
+        Position { bng_instance_id: self.bng_instance_id, seq: self.seq }
+    }
+}
+
 impl Event {
     /// The entry's `event_type` field.
     pub const fn event_type(&self) -> &'static str {
@@ -86,10 +93,20 @@ pub struct SessionStop {
     /// Final state; `ended` is set.
     #[serde(flatten)]
     pub session: SessionSnapshot,
-    /// Set when the operator closed the session of a gateway that is gone: the last seq of that gateway that it saw. Any
-    /// event of the gateway with a higher seq supersedes this one.
+    /// Set when the operator closed the session of a gateway that is gone: the last event of that gateway that it saw. Any
+    /// later event of the session from a gateway supersedes this one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub provisional_after_seq: Option<u64>,
+    pub provisional_after: Option<Position>,
+}
+
+/// The place of an event in its gateway's order. Ordered by instance first: a later life of the journal sorts later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Position {
+    /// The life of the gateway's journal.
+    pub bng_instance_id: InstanceId,
+    /// From 1, without gaps, per instance.
+    pub seq: u64,
 }
 
 /// What AAA or a policy change did to a session.

@@ -1,0 +1,4 @@
+//! A change of the schema makes this program anew.
+fn main() {
+    println!("cargo:rerun-if-changed=../migrations");
+}
