@@ -7,12 +7,7 @@
 //! Every base chain accepts by default and its rules match the subscriber interfaces only, so nothing else on the node is
 //! touched. Elements outlive the process: [`Gate::open`] adopts them and replaces the rules around them in one transaction.
 
-use std::{
-    collections::{BTreeMap, HashSet},
-    ffi::CString,
-    io,
-    net::Ipv4Addr,
-};
+use std::{collections::BTreeMap, ffi::CString, io, net::Ipv4Addr};
 
 use ipnet::Ipv4Net;
 use lastmile_types::{BngId, Counters, session::Rates};
@@ -20,11 +15,13 @@ use lastmile_types::{BngId, Counters, session::Rates};
 use crate::Error;
 
 mod element;
+mod members;
 mod netlink;
 mod plan;
 mod rules;
 
-use element::{Count, Direction, Element, Limit};
+use element::{Count, Direction, Element};
+use members::{Member, Pending, Side, collect_deleted};
 use netlink::{Message, Netlink, Reply};
 
 /// Changes per transaction: an echo for each must fit the socket's buffer, and forwarding waits for none of them.
@@ -104,18 +101,6 @@ pub struct Gate {
     table: String,
     /// Who is in the sets, with what the limits' replacement cost: packets that passed between reading and replacing.
     members: BTreeMap<Ipv4Addr, Member>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-struct Member {
-    up: Side,
-    down: Side,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-struct Side {
-    limit: Option<Limit>,
-    carry: Count,
 }
 
 impl Gate {
@@ -329,89 +314,6 @@ impl Change {
     fn ip(&self) -> Ipv4Addr {
         match self {
             Self::Admit { ip, .. } | Self::SetRates { ip, .. } | Self::Evict { ip } => *ip,
-        }
-    }
-}
-
-impl Member {
-    fn new(rates: &Rates) -> Self {
-        let side = |kbps, burst| Side { limit: Limit::new(kbps, burst), carry: Count::default() };
-        Self { up: side(rates.up_kbps, rates.up_burst_kbit), down: side(rates.down_kbps, rates.down_burst_kbit) }
-    }
-
-    fn side(&self, direction: Direction) -> &Side {
-        if direction == Direction::Up { &self.up } else { &self.down }
-    }
-
-    fn side_mut(&mut self, direction: Direction) -> &mut Side {
-        if direction == Direction::Up { &mut self.up } else { &mut self.down }
-    }
-
-    fn admitted(&self, up: &Element, down: &Element) -> Admitted {
-        let (sent, received) = (up.count.plus(self.up.carry), down.count.plus(self.down.carry));
-        let counters = Counters {
-            input_octets: received.octets,
-            output_octets: sent.octets,
-            input_packets: received.packets,
-            output_packets: sent.packets,
-        };
-        let kbps = |element: &Element| element.limit.map(|limit| (limit.rate / 125) as u32);
-        let burst = |element: &Element| element.limit.map(|limit| limit.burst / 125);
-        let rates =
-            Rates { down_kbps: kbps(down), up_kbps: kbps(up), down_burst_kbit: burst(down), up_burst_kbit: burst(up) };
-        Admitted { ip: up.ip, counters, rates }
-    }
-}
-
-impl Count {
-    fn plus(self, other: Self) -> Self {
-        Self { octets: self.octets.saturating_add(other.octets), packets: self.packets.saturating_add(other.packets) }
-    }
-
-    fn minus(self, other: Self) -> Self {
-        Self { octets: self.octets.saturating_sub(other.octets), packets: self.packets.saturating_sub(other.packets) }
-    }
-}
-
-/// A transaction in the making. An address occurs at most once in it.
-#[derive(Default)]
-struct Pending {
-    messages: Vec<Message>,
-    touched: HashSet<Ipv4Addr>,
-    evicted: Vec<(Ipv4Addr, Member)>,
-}
-
-impl Pending {
-    fn admit(&mut self, table: &str, ip: Ipv4Addr, member: &Member) {
-        self.touched.insert(ip);
-        for direction in [Direction::Up, Direction::Down] {
-            let element = Element { ip, count: Count::default(), limit: member.side(direction).limit };
-            let flags = libc::NLM_F_CREATE;
-            self.messages.push(element::message(libc::NFT_MSG_NEWSETELEM, flags, table, direction, ip, Some(&element)));
-        }
-    }
-
-    fn evict(&mut self, table: &str, ip: Ipv4Addr, member: Member) {
-        self.touched.insert(ip);
-        self.evicted.push((ip, member));
-        for direction in [Direction::Up, Direction::Down] {
-            let flags = libc::NLM_F_ECHO;
-            self.messages.push(element::message(libc::NFT_MSG_DELSETELEM, flags, table, direction, ip, None));
-        }
-    }
-}
-
-/// The elements that a transaction's echo says were deleted: from `up` and from `down`.
-fn collect_deleted(replies: &[Reply], echoes: &mut BTreeMap<Ipv4Addr, (Option<Element>, Option<Element>)>) {
-    for reply in replies.iter().filter(|reply| reply.kind == libc::NFT_MSG_DELSETELEM) {
-        let (direction, elements) = element::decode(&reply.attributes);
-        for element in elements {
-            let (up, down) = echoes.entry(element.ip).or_default();
-            match direction {
-                Some(Direction::Up) => *up = Some(element),
-                Some(Direction::Down) => *down = Some(element),
-                None => {}
-            }
         }
     }
 }

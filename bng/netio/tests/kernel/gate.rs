@@ -73,6 +73,11 @@ fn admits_counts_adopts_and_evicts() {
     assert_eq!((up(&bench, 10), down(&bench, 5)), (10, 5));
     assert_eq!(gate.read(SUBSCRIBER).unwrap().unwrap().counters, counters(10, 5));
     assert_eq!(gate.read(HOST).unwrap(), None);
+    let list = bench.within("gateway", || {
+        std::process::Command::new("nft").args(["list", "table", "ip", "lastmile_edge_test"]).output().unwrap()
+    });
+    let list = String::from_utf8_lossy(&list.stdout).into_owned();
+    assert!(list.contains("100.64.1.10 counter packets 10 bytes 1280"), "people can read it with nft: {list}");
 
     drop(gate);
     assert_eq!(up(&bench, 1), 1, "the kernel goes on without us");
