@@ -34,7 +34,7 @@ export function BngCard({ bng }: { bng: Bng }) {
         </h2>
         <Badge tone={tone}>{text}</Badge>
       </header>
-      <dl className={`grid grid-cols-4 gap-3 px-4 py-3 ${bng.stale ? "opacity-60" : ""}`}>
+      <dl className={`grid grid-cols-4 gap-3 px-4 py-3 ${bng.stale ? "text-faint" : ""}`}>
         <Figure label="Sessions" value={count(bng.sessions)} note={`${count(bng.authorized)} auth.`} />
         <Figure label="CPU" value={health ? health.cpuCores.toFixed(2) : "–"} note="cores" />
         <Figure label="Memory" value={health ? octets(health.memoryBytes) : "–"} />
