@@ -1,1 +1,0 @@
-//! The queries against a real PostgreSQL.
