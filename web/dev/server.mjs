@@ -9,7 +9,7 @@ import { answer, change } from "./fixture.mjs";
 
 const out = fileURLToPath(new URL("../out/", import.meta.url));
 const port = Number(process.argv[2] ?? 3100);
-const csp = (await readFile(out + "csp.txt", "utf8")).trim();
+const csp = async () => (await readFile(out + "csp.txt", "utf8")).trim();
 /** @type {Record<string, string>} */
 const types = { ".html": "text/html; charset=utf-8", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".woff2": "font/woff2", ".txt": "text/plain", ".json": "application/json" };
 
@@ -19,10 +19,10 @@ async function file(response, url) {
   if (!extname(path)) path = join(path, "index.html");
   try {
     const body = await readFile(path);
-    response.writeHead(200, { "Content-Type": types[extname(path)] ?? "application/octet-stream", "Content-Security-Policy": csp });
+    response.writeHead(200, { "Content-Type": types[extname(path)] ?? "application/octet-stream", "Content-Security-Policy": await csp() });
     response.end(body);
   } catch {
-    response.writeHead(404, { "Content-Type": "text/html; charset=utf-8", "Content-Security-Policy": csp });
+    response.writeHead(404, { "Content-Type": "text/html; charset=utf-8", "Content-Security-Policy": await csp() });
     response.end(await readFile(join(out, "404.html")));
   }
 }

@@ -15,7 +15,7 @@ const TONES: Record<Tone, string> = {
 
 export function Badge({ tone, title, children }: { tone: Tone; title?: string; children: ReactNode }) {
   return (
-    <span title={title} className={`inline-flex items-center gap-1.5 rounded-full px-2 py-px text-xs font-medium whitespace-nowrap ${TONES[tone]}`}>
+    <span title={title} className={`inline-flex items-center gap-1.5 rounded-full px-2 py-px align-[1px] text-xs font-medium whitespace-nowrap ${TONES[tone]}`}>
       <span className="size-1.5 rounded-full bg-current" aria-hidden />
       {children}
     </span>

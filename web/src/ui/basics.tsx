@@ -64,7 +64,7 @@ export function Facts({ items }: { items: [label: string, value: ReactNode][] })
       {items.map(([label, value]) => (
         <div key={label} className="min-w-0">
           <dt className="text-2xs font-medium tracking-wide text-faint uppercase">{label}</dt>
-          <dd className="break-words">{value ?? <span className="text-faint">–</span>}</dd>
+          <dd className="text-sm break-words">{value ?? <span className="text-faint">–</span>}</dd>
         </div>
       ))}
     </dl>
@@ -75,7 +75,7 @@ const FIELD = "h-8 rounded-md border border-line-strong bg-surface px-2.5 text-s
 
 export function SearchField({ value, onChange, label }: { value: string; onChange: (value: string) => void; label: string }) {
   return (
-    <input type="search" value={value} onChange={(e) => onChange(e.target.value)} aria-label={label} placeholder={label} className={`${FIELD} w-64`} />
+    <input type="search" value={value} onChange={(e) => onChange(e.target.value)} aria-label={label} placeholder={label} className={`${FIELD} w-72`} />
   );
 }
 

@@ -86,7 +86,7 @@ function options(host: HTMLElement, series: Series[], format: Props["format"], h
     cursor: { y: false, points: { size: 6 }, drag: { x: false, y: false } },
     scales: { x: { time: true }, y: { range: (_plot, _low, high) => [0, Math.max(floor, (high ?? 0) * 1.1)] } },
     axes: [
-      { ...axis, space: 80, values: clock },
+      { ...axis, space: 80, size: 26, gap: 6, values: clock },
       { ...axis, size: 76, space: 34, values: (_plot, splits) => splits.map((v) => format(v)) },
     ],
     series: [
