@@ -8,8 +8,22 @@ use crate::secrets::{Secrets, write_private};
 use crate::services::databases;
 use crate::topology::Topology;
 
+/// How much of Kubernetes there is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cluster<'a> {
+    /// None, and none is coming.
+    None,
+    /// Coming up: for a look at why it does not.
+    Starting,
+    /// Up.
+    Ready {
+        /// The dashboard's token.
+        token: &'a str,
+    },
+}
+
 /// The variables, in order. `PATH` comes first and is extended, not replaced.
-pub fn render(paths: &Paths, topology: &Topology, secrets: &Secrets, token: Option<&str>) -> String {
+pub fn render(paths: &Paths, topology: &Topology, secrets: &Secrets, cluster: Cluster) -> String {
     let services = topology.services.management.addr();
     let mut lines = format!("export PATH=\"{}:$PATH\"\n", paths.run.join("bin").display());
     let mut set = |name: &str, value: String| {
@@ -23,21 +37,23 @@ pub fn render(paths: &Paths, topology: &Topology, secrets: &Secrets, token: Opti
     set("LASTMILE_REDIS_URL", redis_url(topology, secrets));
     set("LASTMILE_KEA_URL", format!("http://{services}:8000"));
     set("LASTMILE_RADIUS", format!("{services}:1812"));
-    if let Some(token) = token {
+    if cluster != Cluster::None {
         set("KUBECONFIG", paths.run.join("kubeconfig").display().to_string());
         set("LASTMILE_URL", dashboard_url(topology));
+    }
+    if let Cluster::Ready { token } = cluster {
         set("LASTMILE_TOKEN", token.to_owned());
     }
     lines
 }
 
 /// Writes `lab/run/env`, and `lab` itself into the folder that it puts on PATH.
-pub fn write(paths: &Paths, topology: &Topology, secrets: &Secrets, token: Option<&str>) -> Result<()> {
+pub fn write(paths: &Paths, topology: &Topology, secrets: &Secrets, cluster: Cluster) -> Result<()> {
     let bin = paths.run.join("bin");
     std::fs::create_dir_all(&bin)?;
     let _ = std::fs::remove_file(bin.join("lab"));
     std::os::unix::fs::symlink(std::env::current_exe()?, bin.join("lab"))?;
-    write_private(&paths.run.join("env"), &render(paths, topology, secrets, token))
+    write_private(&paths.run.join("env"), &render(paths, topology, secrets, cluster))
 }
 
 /// The dashboard's and REST API's address.
@@ -69,7 +85,7 @@ mod tests {
             radius: password("p5"),
             subscriber: password("p6"),
         };
-        insta::assert_snapshot!(render(&paths, &topology, &secrets, Some("token")), @r#"
+        insta::assert_snapshot!(render(&paths, &topology, &secrets, Cluster::Ready { token: "token" }), @r#"
         export PATH="/clone/lab/run/bin:$PATH"
         export LASTMILE_BIN_DIR='/clone/target/release'
         export LASTMILE_LASTMILE_DATABASE_URL='postgres://lastmile:p1@10.231.0.2:5432/lastmile'
@@ -82,6 +98,6 @@ mod tests {
         export LASTMILE_URL='http://10.231.0.11:30080'
         export LASTMILE_TOKEN='token'
         "#);
-        assert!(!render(&paths, &topology, &secrets, None).contains("KUBECONFIG"));
+        assert!(!render(&paths, &topology, &secrets, Cluster::None).contains("KUBECONFIG"));
     }
 }

@@ -9,7 +9,7 @@ use lastmile_lab::services::private;
 use lastmile_lab::supervisor::control::{self, Action, Request};
 use lastmile_lab::supervisor::{self, UpOptions};
 use lastmile_lab::topology::{Topology, containerlab};
-use lastmile_lab::{keeper, verbs};
+use lastmile_lab::{bench, keeper, verbs};
 
 /// Lastmile's lab: two BNGs, their routers and subscribers, the real services and a real Kubernetes on this machine.
 #[derive(Parser)]
@@ -77,6 +77,13 @@ enum Verb {
         #[arg(last = true, required = true)]
         command: Vec<String>,
     },
+    /// Measure DHCP through Lastmile beside Kea alone and beside isc-dhcp-relay
+    Bench {
+        #[command(flatten)]
+        length: bench::Length,
+    },
+    #[command(hide = true, name = bench::INSIDE)]
+    BenchInside { told: String },
     #[command(hide = true, name = private::INSIDE)]
     ServicesInside {
         folder: String,
@@ -128,6 +135,8 @@ fn dispatch(arguments: Arguments) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Verb::Services { command } => private::outside(&command),
+        Verb::Bench { length } => bench::outside(&paths, &length),
+        Verb::BenchInside { told } => bench::inside(&paths, &topology()?, &told),
         Verb::ServicesInside { folder, command } => private::inside(&topology()?, &folder, &command),
         Verb::Supervise { options } => {
             let options = parse(&options)?;

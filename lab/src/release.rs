@@ -63,6 +63,16 @@ pub fn values(topology: &Topology, images: &Images) -> Value {
             "api": images.api.reference,
             "pullPolicy": "Never",
         },
+        "protectedNetworks": [
+            topology.management.host.trunc(),
+            topology.services.dhcp.trunc(),
+            topology.kubernetes.service_prefix,
+        ],
+        "protectedNetworks": [
+            topology.management.host.trunc(),
+            topology.services.dhcp.trunc(),
+            topology.kubernetes.service_prefix,
+        ],
         "api": { "nodePort": topology.kubernetes.dashboard_node_port },
     })
 }
@@ -193,14 +203,25 @@ pub fn summary(
     Ok(())
 }
 
-/// Pods and the latest events: why something did not come up.
+/// Why something did not come up: pods, BNGs, the latest events, and the last words of the pods that are not ready.
 fn picture(context: &ClusterContext) -> String {
     let look =
         |arguments: &str| run(context.kubectl().args(arguments.split(' '))).unwrap_or_else(|error| error.to_string());
-    let events = look("get events -A --sort-by=.lastTimestamp");
-    let last: Vec<&str> = events.lines().rev().take(15).collect();
-    let last: Vec<&str> = last.into_iter().rev().collect();
-    format!("{}\n{}\n{}", look("get pods -A -o wide"), look("get bngs -A"), last.join("\n"))
+    let last = |text: &str, lines: usize| {
+        let all: Vec<&str> = text.lines().collect();
+        all[all.len().saturating_sub(lines)..].join("\n")
+    };
+    let pods = look("get pods -A -o wide");
+    let mut text = format!("{pods}\n{}\n", look("get bngs -A -o wide"));
+    text.push_str(&last(&look("get events -A --sort-by=.lastTimestamp --field-selector type=Warning"), 12));
+    for pod in pods.lines().skip(1).filter(|pod| !pod.contains("1/1") && !pod.contains("Completed")) {
+        let mut words = pod.split_whitespace();
+        if let (Some(namespace), Some(name)) = (words.next(), words.next()) {
+            let logs = look(&format!("logs --namespace {namespace} {name} --all-containers --tail=15"));
+            text.push_str(&format!("\nlast lines of pod {name}:\n{logs}"));
+        }
+    }
+    text
 }
 
 fn apply(context: &ClusterContext, objects: &[Value]) -> Result<()> {

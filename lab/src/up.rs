@@ -39,6 +39,9 @@ impl Lab {
         network::build(&self.topology)?;
         progress.step(format!("{} namespaces wired", self.topology.nodes().len() + 1));
         let secrets = Secrets::generate(&self.paths.run.join("secrets"))?;
+        let cluster =
+            if self.options.without_cluster { environment::Cluster::None } else { environment::Cluster::Starting };
+        environment::write(&self.paths, &self.topology, &secrets, cluster)?;
         let logs = self.paths.run.join("logs");
         let spec = ServicesSpec::for_lab(&self.topology, Path::new(MACHINE_DIR).join("services"), logs, secrets);
         if self.options.without_cluster {
@@ -48,7 +51,6 @@ impl Lab {
             self.services_and_cluster(&spec, progress)?;
         }
         self.parts.push(self.start_internet()?);
-        environment::write(&self.paths, &self.topology, &spec.secrets, None)?;
         self.spec = Some(spec);
         if self.options.without_cluster { self.finish_without_cluster(progress) } else { self.finish(progress) }
     }
@@ -103,7 +105,9 @@ impl Lab {
         if self.options.without_release {
             let secrets = &self.spec.as_ref().context("no services")?.secrets;
             release::prepare(&self.topology, &context, secrets)?;
-            environment::write(&self.paths, &self.topology, secrets, Some(&release::token(&context)?))?;
+            let token = release::token(&context)?;
+            let ready = environment::Cluster::Ready { token: &token };
+            environment::write(&self.paths, &self.topology, secrets, ready)?;
             progress.step("up, without Lastmile: `. lab/run/env` sets up a shell");
             return Ok(());
         }
@@ -114,7 +118,7 @@ impl Lab {
         let first = release::wait_for_sessions(&context, wanted, progress, Duration::from_secs(90))?;
         let token = release::token(&context)?;
         let secrets = &self.spec.as_ref().context("no services")?.secrets;
-        environment::write(&self.paths, &self.topology, secrets, Some(&token))?;
+        environment::write(&self.paths, &self.topology, secrets, environment::Cluster::Ready { token: &token })?;
         release::summary(&self.topology, &context, &token, first, progress)
     }
 

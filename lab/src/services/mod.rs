@@ -61,6 +61,31 @@ fn start_into(spec: &ServicesSpec, parts: &mut Vec<Part>) -> Result<()> {
     radius::wait_ready(spec, &mut parts[first + 2])
 }
 
+/// Starts what a gateway needs beside a DHCP server: Redis, and FreeRADIUS with its database.
+pub fn start_beside_dhcp(spec: &ServicesSpec) -> Result<Services> {
+    let mut services = Services { parts: Vec::new() };
+    let start = |parts: &mut Vec<Part>| {
+        for folder in ["redis", "radius"] {
+            let path = spec.dir.join(folder);
+            std::fs::create_dir_all(&path).with_context(|| format!("cannot make {}", path.display()))?;
+        }
+        parts.push(redis::start(spec)?);
+        let (postgres, ready) = postgres::start(spec)?;
+        parts.push(postgres);
+        ready?;
+        radius::init_database(spec)?;
+        let mut radius = radius::start(spec)?;
+        let ready = radius::wait_ready(spec, &mut radius);
+        parts.push(radius);
+        ready
+    };
+    if let Err(error) = start(&mut services.parts) {
+        services.stop();
+        return Err(error);
+    }
+    Ok(services)
+}
+
 /// Starts one service again on the data that it left.
 pub fn restart(spec: &ServicesSpec, name: &str) -> Result<Part> {
     match name {
