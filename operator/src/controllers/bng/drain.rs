@@ -1,0 +1,107 @@
+//! The end of a gateway: sessions are stopped, accounted and published before its pod goes.
+
+use std::{sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use k8s_openapi::api::{
+    apps::v1::StatefulSet,
+    core::v1::{Node, Pod},
+};
+use kube::{
+    Api, ResourceExt,
+    api::DeleteParams,
+    runtime::{
+        controller::Action,
+        events::{Event, EventType},
+    },
+};
+use lastmile_crds::BNG;
+use lastmile_types::BngId;
+
+use super::{Error, publish, reconcile::pod_name};
+use crate::{Chain, context::Context, endpoint::Endpoint};
+
+/// Whether the drain is over.
+enum Drain {
+    Over,
+    /// Nobody is there to be drained.
+    Nobody(String),
+    Waiting,
+}
+
+/// The finalizer's work, called again and again until it no longer fails.
+pub async fn clean_up(bng: Arc<BNG>, context: &Arc<Context>) -> Result<Action, Error> {
+    let id = BngId::new(&bng.namespace().unwrap_or_default(), &bng.name_any())?;
+    let began = bng.metadata.deletion_timestamp.as_ref().map_or_else(Timestamp::now, |time| time.0);
+    let waited = Timestamp::now().duration_since(began).as_secs();
+    let limit = i64::from(bng.spec.drain_timeout_seconds);
+    let outcome = drain(&bng, &id, context).await?;
+    let note = match outcome {
+        Drain::Waiting if waited < limit => {
+            publish::publish(context, &id).await;
+            // An error is how a clean-up says that it is not over.
+            return Err(Error::Draining);
+        }
+        Drain::Over => (EventType::Normal, "Drained", "every session was stopped, accounted and published".to_owned()),
+        Drain::Nobody(why) => (EventType::Warning, "NotDrained", why),
+        Drain::Waiting => (EventType::Warning, "DrainTimeout", format!("not drained within {limit} s, going on")),
+    };
+    tell(&bng, context, note).await;
+    context.observers.forget(&id, &context.metrics);
+    context.published.forget(&id);
+    // The rest goes with its owner; the pod must be gone before another gateway of this name may begin.
+    let sets: Api<StatefulSet> = Api::namespaced(context.client.clone(), id.namespace());
+    match sets.delete(id.name(), &DeleteParams::foreground()).await {
+        Err(kube::Error::Api(answer)) if answer.code != 404 => return Err(kube::Error::Api(answer).into()),
+        _ => Ok(Action::await_change()),
+    }
+}
+
+async fn drain(bng: &BNG, id: &BngId, context: &Arc<Context>) -> Result<Drain, Error> {
+    let status = bng.status.clone().unwrap_or_default();
+    let Some(node) = status.node else { return Ok(Drain::Nobody("it was never placed on a node".into())) };
+    if Api::<Node>::all(context.client.clone()).get_opt(&node).await?.is_none() {
+        return Ok(Drain::Nobody(format!("its node {node} is gone")));
+    }
+    let pods: Api<Pod> = Api::namespaced(context.client.clone(), id.namespace());
+    if pods.get_opt(&pod_name(bng)).await?.is_none() {
+        return Ok(Drain::Nobody("its pod is gone".into()));
+    }
+    let address = status.endpoint.as_deref().and_then(|endpoint| endpoint.split_once(':')?.0.parse().ok());
+    let Some(address) = address else { return Ok(Drain::Nobody("its endpoint is not known".into())) };
+    context.observers.watch(context, id, address);
+    let known = context.trust.borrow().clone();
+    let Some(trust) = known else { return Err(Error::NoAuthority) };
+    match context.observers.observation(id).status {
+        Some(word) if word.drained => Ok(Drain::Over),
+        Some(word) if word.draining => Ok(Drain::Waiting),
+        _ => {
+            order(id, address, &trust).await;
+            Ok(Drain::Waiting)
+        }
+    }
+}
+
+/// Orders a drain; an order that did not arrive is given again by the next reconciliation.
+pub async fn order(id: &BngId, address: std::net::Ipv4Addr, trust: &crate::ca::Trust) {
+    let ordered = match Endpoint::new(id, address, trust) {
+        Ok(endpoint) => endpoint.drain().await,
+        Err(error) => Err(error),
+    };
+    match ordered {
+        Ok(()) => tracing::info!(bng = %id, "ordered BNG {id} to drain"),
+        Err(error) => tracing::warn!(bng = %id, "BNG {id} did not take the order to drain: {}", Chain(&error)),
+    }
+}
+
+async fn tell(bng: &BNG, context: &Context, (type_, reason, note): (EventType, &str, String)) {
+    use kube::Resource;
+    tracing::info!(bng = bng.name_any(), "BNG {}: {note}", bng.name_any());
+    let event = Event { type_, reason: reason.into(), note: Some(note), action: "Drain".into(), secondary: None };
+    if let Err(error) = context.recorder.publish(&event, &bng.object_ref(&())).await {
+        tracing::debug!("an Event was not written: {}", Chain(&error));
+    }
+}
+
+/// How soon a drain is looked at again.
+pub const AGAIN: Duration = Duration::from_millis(700);

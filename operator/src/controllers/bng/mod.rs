@@ -1,0 +1,113 @@
+//! BNG: from the object to a configured pod on its node, and back to the object's status.
+
+pub mod conditions;
+mod drain;
+mod placement;
+mod plan;
+pub mod publish;
+mod reconcile;
+mod status;
+
+use std::{sync::Arc, time::Duration};
+
+use futures::StreamExt;
+use k8s_openapi::api::{
+    apps::v1::StatefulSet,
+    core::v1::{Node, Pod, Secret, Service},
+    policy::v1::PodDisruptionBudget,
+};
+use kube::{
+    Api, ResourceExt,
+    core::PartialObjectMeta,
+    runtime::{
+        Controller,
+        controller::Action,
+        reflector::{ObjectRef, Store},
+        watcher,
+    },
+};
+use lastmile_crds::{BNG, SubscriberPolicy};
+
+use crate::{Chain, context::Context, render::BNG_LABEL, render::config::referenced};
+
+/// The field manager of everything that this controller writes.
+pub const MANAGER: &str = "lastmile-operator-bng";
+
+/// Why a gateway could not be reconciled. It is tried again.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The API server refused, or was not there.
+    #[error("Kubernetes")]
+    Kube(#[from] kube::Error),
+    /// The endpoint's certificate could not be made.
+    #[error("certificate")]
+    Certificate(#[from] rcgen::Error),
+    /// The finalizer could not be set or taken away, or the clean-up failed.
+    #[error("finalizer")]
+    Finalizer(#[source] Box<kube::runtime::finalizer::Error<Error>>),
+    /// The certificate authority is not there yet.
+    #[error("the certificate authority is not there yet")]
+    NoAuthority,
+    /// A drain is under way.
+    #[error("draining")]
+    Draining,
+    /// Not a name for a gateway.
+    #[error("name")]
+    Name(#[from] lastmile_types::id::ParseIdError),
+}
+
+/// Runs until the process ends.
+pub async fn run(context: Arc<Context>) {
+    let client = context.client.clone();
+    let all = watcher::Config::default;
+    let ours = || watcher::Config::default().labels(BNG_LABEL);
+    let controller = Controller::new(Api::<BNG>::all(client.clone()), all());
+    let store = controller.store();
+    let (secrets, nodes, policies) = (store.clone(), store.clone(), store.clone());
+    controller
+        .owns(Api::<StatefulSet>::all(client.clone()), ours())
+        .owns(Api::<Service>::all(client.clone()), ours())
+        .owns(Api::<PodDisruptionBudget>::all(client.clone()), ours())
+        .watches(Api::<Pod>::all(client.clone()), ours(), |pod| {
+            let name = pod.labels().get(BNG_LABEL).cloned();
+            name.map(|name| ObjectRef::new(&name).within(&pod.namespace().unwrap_or_default()))
+        })
+        // Only the metadata is kept of them.
+        .watches(Api::<PartialObjectMeta<Secret>>::all(client.clone()), all(), move |secret| bngs_of_secret(&secrets, &secret))
+        .watches(Api::<Node>::all(client.clone()), all(), move |_| every(&nodes, None))
+        .watches(Api::<SubscriberPolicy>::all(client), all(), move |policy| every(&policies, policy.namespace()))
+        .run(
+            move |bng, context| {
+                let store = store.clone();
+                async move { reconcile::reconcile(bng, context, store).await }
+            },
+            error_policy,
+            context,
+        )
+        .for_each(|_| std::future::ready(()))
+        .await;
+}
+
+fn bngs_of_secret(store: &Store<BNG>, secret: &PartialObjectMeta<Secret>) -> Vec<ObjectRef<BNG>> {
+    let (name, namespace) = (secret.name_any(), secret.namespace());
+    let refers = |bng: &BNG| {
+        let own = secret.owner_references().iter().any(|owner| Some(&owner.uid) == bng.uid().as_ref());
+        own || referenced(bng).iter().any(|key| key.name == name)
+    };
+    store.state().iter().filter(|bng| bng.namespace() == namespace && refers(bng)).map(|bng| ObjectRef::from_obj(&**bng)).collect()
+}
+
+fn every(store: &Store<BNG>, namespace: Option<String>) -> Vec<ObjectRef<BNG>> {
+    let within = |bng: &BNG| namespace.is_none() || bng.namespace() == namespace;
+    store.state().iter().filter(|bng| within(bng)).map(|bng| ObjectRef::from_obj(&**bng)).collect()
+}
+
+fn error_policy(bng: Arc<BNG>, error: &Error, context: Arc<Context>) -> Action {
+    context.metrics.reconciled("bng", false);
+    if matches!(error, Error::NoAuthority) {
+        return Action::requeue(Duration::from_secs(1));
+    }
+    let (namespace, name) = (bng.namespace().unwrap_or_default(), bng.name_any());
+    tracing::warn!(namespace, name, "BNG {name} is not reconciled, trying again: {}", Chain(error));
+    Action::requeue(Duration::from_secs(5))
+}

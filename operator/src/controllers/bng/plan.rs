@@ -1,0 +1,131 @@
+//! What a gateway's objects shall be. Pure: the world in, the desired objects and the findings out.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::Ipv4Addr,
+};
+
+use ipnet::Ipv4Net;
+use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt;
+use lastmile_crds::{BNG, SecretKey, SubscriberPolicy};
+
+use super::{
+    conditions::Finding,
+    placement::{NodeFacts, place},
+};
+use crate::{
+    ca::{Authority, Material},
+    render::{
+        CONFIG_REVISION,
+        config::{Ingredients, Rendered, render},
+        policies,
+        workload::{Image, disruption_budget, service, stateful_set},
+    },
+};
+
+/// All that a plan depends on.
+pub struct World<'a> {
+    /// The gateway.
+    pub bng: &'a BNG,
+    /// Every node.
+    pub nodes: &'a [NodeFacts],
+    /// The nodes of other gateways.
+    pub taken: &'a BTreeSet<String>,
+    /// Its pod.
+    pub pod: Option<&'a Pod>,
+    /// By its own word it holds no session, or it has no pod.
+    pub empty: bool,
+    /// The policies of its namespace.
+    pub policies: &'a [SubscriberPolicy],
+    /// The Secrets' keys that it refers to, as far as they exist.
+    pub secrets: &'a BTreeMap<SecretKey, Vec<u8>>,
+    /// Its endpoint's certificate.
+    pub material: &'a Material,
+    /// Who signed it.
+    pub authority: &'a Authority,
+    /// Networks that no subscriber may reach.
+    pub protected: &'a [Ipv4Net],
+    /// The gateways' image.
+    pub image: &'a Image,
+}
+
+/// What shall be, and what is found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// The node.
+    pub node: Option<String>,
+    /// The node's address.
+    pub address: Option<Ipv4Addr>,
+    /// NodePrepared.
+    pub node_prepared: Finding,
+    /// The configuration and the objects, where they can be made; else why not.
+    pub objects: Result<Objects, Finding>,
+}
+
+/// The desired objects.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Objects {
+    /// The configuration.
+    pub config: Rendered,
+    /// The pod's StatefulSet.
+    pub stateful_set: serde_json::Value,
+    /// Its PodDisruptionBudget.
+    pub disruption_budget: serde_json::Value,
+    /// Its Service.
+    pub service: serde_json::Value,
+    /// The live pod shall be annotated with the configuration's revision, so that it sees it at once.
+    pub nudge_pod: bool,
+}
+
+/// Makes the plan.
+pub fn plan(world: &World<'_>) -> Plan {
+    let bng = world.bng;
+    let current = bng.status.as_ref().and_then(|status| status.node.as_deref());
+    let placed = place(&bng.spec.placement, world.nodes, current, world.empty, world.taken);
+    let address = placed.node.as_ref().and_then(|node| node.address);
+    let objects = match (&placed.node, address) {
+        (Some(node), Some(address)) => objects(world, &node.name, address),
+        _ => Err(Finding::unknown("NotPlaced", "the gateway has no node yet")),
+    };
+    Plan { node: placed.node.map(|node| node.name), address, node_prepared: placed.finding, objects }
+}
+
+fn objects(world: &World<'_>, node: &str, address: Ipv4Addr) -> Result<Objects, Finding> {
+    let nodes = world.nodes.iter();
+    let of_nodes = nodes.flat_map(|node| node.pods.iter().copied().chain(node.address.map(Ipv4Net::from)));
+    let config = render(&Ingredients {
+        bng: world.bng,
+        address,
+        policies: policies::applied(world.policies),
+        protected: world.protected.iter().copied().chain(of_nodes).collect(),
+        secrets: world.secrets,
+        material: world.material,
+        authority: world.authority,
+    })
+    .map_err(|problem| Finding::bad(problem.reason, problem.message))?;
+    let annotation = world.pod.and_then(|pod| pod.annotations().get(CONFIG_REVISION).cloned());
+    let nudge_pod = world.pod.is_some() && annotation.as_ref() != Some(&config.revision);
+    Ok(Objects {
+        nudge_pod,
+        config,
+        stateful_set: stateful_set(world.bng, node, world.image),
+        disruption_budget: disruption_budget(world.bng),
+        service: service(world.bng),
+    })
+}
+
+/// Why the pod does not run, in its own words.
+pub fn pod_problem(pod: &Pod) -> Option<Finding> {
+    let status = pod.status.as_ref()?;
+    let waiting = status.container_statuses.iter().flatten().find_map(|container| {
+        let waiting = container.state.as_ref()?.waiting.as_ref()?;
+        Some((waiting.reason.clone()?, waiting.message.clone().unwrap_or_default()))
+    });
+    let unscheduled = status.conditions.iter().flatten().find_map(|condition| {
+        let bad = condition.type_ == "PodScheduled" && condition.status == "False";
+        bad.then(|| (condition.reason.clone().unwrap_or_default(), condition.message.clone().unwrap_or_default()))
+    });
+    let (reason, message) = waiting.or(unscheduled)?;
+    (reason != "ContainerCreating").then(|| Finding::bad(&reason, format!("pod {}: {message}", pod.name_any())))
+}

@@ -1,0 +1,150 @@
+//! One poller per gateway: asks its endpoint how it is and has that published.
+
+use std::{
+    collections::HashMap,
+    net::Ipv4Addr,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use lastmile_types::{BngId, status::BngStatus};
+use tokio::task::AbortHandle;
+
+use crate::{
+    Chain,
+    context::Context,
+    controllers::bng::publish,
+    endpoint::Endpoint,
+    metrics::{Gateway, Metrics},
+};
+
+/// How long a poll waits for news.
+const WAIT: Duration = Duration::from_secs(10);
+/// How long it waits where something is held back from being written.
+const WAIT_HELD_BACK: Duration = Duration::from_secs(2);
+/// Between two polls, however much news there is.
+const PAUSE: Duration = Duration::from_millis(400);
+
+/// What is known of a gateway by its own word.
+#[derive(Debug, Clone, Default)]
+pub struct Observation {
+    /// Its last word.
+    pub status: Option<Arc<BngStatus>>,
+    /// When it was heard.
+    pub heard_at: Option<Timestamp>,
+    /// Since when it has not answered, and why.
+    pub failing: Option<(Timestamp, String)>,
+}
+
+/// The pollers.
+#[derive(Default)]
+pub struct Observers {
+    pollers: Mutex<HashMap<BngId, Poller>>,
+}
+
+struct Poller {
+    address: Ipv4Addr,
+    task: AbortHandle,
+    observation: Arc<Mutex<Observation>>,
+}
+
+impl Observers {
+    /// Starts or goes on polling; another address restarts it.
+    pub fn watch(&self, context: &Arc<Context>, id: &BngId, address: Ipv4Addr) {
+        let mut pollers = self.pollers.lock().unwrap_or_else(PoisonError::into_inner);
+        if pollers.get(id).is_some_and(|poller| poller.address == address) {
+            return;
+        }
+        let observation = Arc::default();
+        let task = tokio::spawn(poll(context.clone(), id.clone(), address, Arc::clone(&observation))).abort_handle();
+        if let Some(old) = pollers.insert(id.clone(), Poller { address, task, observation }) {
+            old.task.abort();
+        }
+    }
+
+    /// Ends polling.
+    pub fn forget(&self, id: &BngId, metrics: &Metrics) {
+        if let Some(poller) = self.pollers.lock().unwrap_or_else(PoisonError::into_inner).remove(id) {
+            poller.task.abort();
+        }
+        let labels = Gateway { bng_id: id.to_string() };
+        metrics.gateway_up.remove(&labels);
+        metrics.gateway_sessions.remove(&labels);
+    }
+
+    /// What is known now.
+    pub fn observation(&self, id: &BngId) -> Observation {
+        let pollers = self.pollers.lock().unwrap_or_else(PoisonError::into_inner);
+        pollers.get(id).map(|poller| locked(&poller.observation).clone()).unwrap_or_default()
+    }
+}
+
+fn locked(observation: &Mutex<Observation>) -> std::sync::MutexGuard<'_, Observation> {
+    observation.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+async fn poll(context: Arc<Context>, id: BngId, address: Ipv4Addr, observation: Arc<Mutex<Observation>>) {
+    let mut trust = context.trust.subscribe();
+    let labels = Gateway { bng_id: id.to_string() };
+    loop {
+        let known = trust.borrow_and_update().clone();
+        let Some(known) = known else {
+            if trust.changed().await.is_err() {
+                return;
+            }
+            continue;
+        };
+        match Endpoint::new(&id, address, &known) {
+            Ok(endpoint) => {
+                tokio::select! {
+                    () = poll_endpoint(&context, &id, &endpoint, &observation, &labels) => (),
+                    // Renewed certificates need a new client.
+                    _ = trust.changed() => (),
+                }
+            }
+            Err(error) => {
+                tracing::error!(bng = %id, "no client for the gateway's endpoint: {}", Chain(&error));
+                tokio::time::sleep(Duration::from_secs(10)).await;
+            }
+        }
+    }
+}
+
+async fn poll_endpoint(
+    context: &Arc<Context>,
+    id: &BngId,
+    endpoint: &Endpoint,
+    observation: &Mutex<Observation>,
+    labels: &Gateway,
+) {
+    let (mut after, mut wait) = (0, Duration::ZERO);
+    loop {
+        let answer = endpoint.status(after, wait).await;
+        let now = Timestamp::now();
+        let up = context.metrics.gateway_up.get_or_create_owned(labels);
+        let pause = match answer {
+            Ok(status) => {
+                up.set(1);
+                context.metrics.gateway_sessions.get_or_create_owned(labels).set(i64::from(status.sessions.total));
+                after = status.version;
+                *locked(observation) =
+                    Observation { status: Some(Arc::new(status)), heard_at: Some(now), failing: None };
+                PAUSE
+            }
+            Err(error) => {
+                up.set(0);
+                after = 0;
+                let mut known = locked(observation);
+                let since = known.failing.as_ref().map_or(now, |(since, _)| *since);
+                known.failing = Some((since, Chain(&error).to_string()));
+                Duration::from_secs(1)
+            }
+        };
+        wait = match publish::publish(context, id).await {
+            publish::Outcome::HeldBack => WAIT_HELD_BACK,
+            publish::Outcome::Current => WAIT,
+        };
+        tokio::time::sleep(pause).await;
+    }
+}
