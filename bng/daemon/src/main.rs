@@ -1,11 +1,50 @@
-//! The gateway. (Already here and to be wired: `journal` (open/append/rotate, Image, Entry), `health`, `kea`, `outbox`, `radius`, `status`;
-//! see each module's top comment.)
+//! `lastmile-bng run`: the gateway.
 
-mod health;
-mod journal;
-mod kea;
-mod outbox;
-mod radius;
-mod status;
+use std::{path::PathBuf, process::ExitCode};
 
-fn main() {}
+use clap::{Parser, Subcommand};
+use lastmile_bng::{chain, run};
+use tracing_subscriber::EnvFilter;
+
+/// Lastmile's broadband network gateway.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Serve subscribers until SIGTERM, which leaves everybody online.
+    Run {
+        /// Folder with bng.json and the files that it names.
+        #[arg(long, env = "LASTMILE_CONFIG_DIR")]
+        config_dir: PathBuf,
+        /// Folder for the journal; must survive restarts.
+        #[arg(long, env = "LASTMILE_STATE_DIR")]
+        state_dir: PathBuf,
+    },
+}
+
+fn main() -> ExitCode {
+    let Verb::Run { config_dir, state_dir } = Arguments::parse().verb;
+    let filter = EnvFilter::try_from_env("LASTMILE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    // Fails only where a provider is installed already, and there is no other.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("lastmile-bng: cannot start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(run::run(&config_dir, &state_dir)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("lastmile-bng: {}", chain(&error));
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -129,6 +129,11 @@ impl Machine {
         self.table.iter()
     }
 
+    /// One session, unless it is recorded as ended.
+    pub fn session(&self, id: lastmile_types::SessionId) -> Option<&Session> {
+        self.table.get(id)
+    }
+
     /// The configuration in force.
     pub fn settings(&self) -> &Settings {
         &self.settings

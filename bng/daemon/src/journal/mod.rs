@@ -108,10 +108,17 @@ impl Image {
 
     /// Takes one entry on.
     pub fn apply(&mut self, entry: Entry) {
+        if let Entry::Record(record) = &entry {
+            self.snapshot.apply(record);
+        }
+        self.remember(entry);
+    }
+
+    /// Takes one entry on, but for the machine's state: a running machine has that itself.
+    pub fn remember(&mut self, entry: Entry) {
         match entry {
             Entry::Opened { boot_id } => self.boot_id = boot_id,
             Entry::Record(record) => {
-                self.snapshot.apply(&record);
                 self.events.extend(record.events);
                 self.accounting.extend(record.accounting);
             }

@@ -1,0 +1,116 @@
+//! One `match` that touches the world.
+
+use std::{collections::VecDeque, time::Duration};
+
+use lastmile_netio::gate::{Admitted, Change};
+use lastmile_session::{Action, Admission, Input, Reading};
+use tracing::error;
+
+use crate::{
+    dhcp_io::{self, BuildError, InHand},
+    driver::Driver,
+};
+
+/// How long a router has to answer a ping.
+const PING: Duration = Duration::from_secs(1);
+/// Pings in a row before a router counts as dead.
+const PINGS: u32 = 3;
+
+/// A gate element as the machine reads it.
+pub fn reading(admitted: Admitted) -> Reading {
+    Reading { ip: admitted.ip, counters: admitted.counters }
+}
+
+impl Driver {
+    /// Carries one action out; what it leads to at once goes to the end of `next`.
+    pub(crate) fn act(&mut self, action: Action, in_hand: Option<&InHand<'_>>, next: &mut VecDeque<Input>) {
+        match action {
+            Action::ToServer { server, edit } => {
+                let source = self.plane.dhcp_address;
+                self.packet(in_hand.map(|in_hand| dhcp_io::to_server(in_hand, &edit, source, server)));
+            }
+            Action::Reply { from, to, edit } if self.written() => {
+                self.packet(in_hand.map(|in_hand| dhcp_io::reply(in_hand, &edit, from, to)));
+            }
+            // Without its record on the disk an ACK would promise what a restart forgets; the client asks again.
+            Action::Reply { .. } => self.count("journal-not-writable"),
+            Action::Nak { server, to, reason } => {
+                self.packet(in_hand.map(|in_hand| dhcp_io::nak(in_hand, server, to, reason)));
+            }
+            Action::Drop(label) => self.count(label.label()),
+            Action::Authenticate(request) => self.authenticate(*request),
+            Action::Admit(Admission { ip, rates, .. }) => drop(self.change_gate(Change::Admit { ip, rates })),
+            Action::SetLimits(Admission { ip, rates, .. }) => drop(self.change_gate(Change::SetRates { ip, rates })),
+            Action::EvictStray { ip } => drop(self.change_gate(Change::Evict { ip })),
+            Action::Evict { session, ip } => {
+                let counters = self.change_gate(Change::Evict { ip });
+                next.push_back(Input::Evicted { session, counters });
+            }
+            Action::ReadCounters(Some(ip)) => match self.plane.gate.read(ip) {
+                Ok(Some(admitted)) => next.push_back(Input::Counters(vec![reading(admitted)])),
+                Ok(None) => {}
+                Err(error) => self.gate_failed(&error),
+            },
+            Action::ReadCounters(None) => match self.plane.gate.dump() {
+                Ok(all) => next.push_back(Input::Counters(all.into_iter().map(reading).collect())),
+                Err(error) => self.gate_failed(&error),
+            },
+            Action::Ping { router, address } => self.ping(router, address),
+            Action::Answer { order, answer } => {
+                if let Some(waiting) = self.orders_waiting.remove(&order) {
+                    let _ = waiting.send(Some(answer)); // who asked may be gone
+                }
+            }
+        }
+    }
+
+    fn packet(&mut self, built: Option<Result<Vec<u8>, BuildError>>) {
+        match built {
+            Some(Ok(packet)) => self.packets.push(packet),
+            Some(Err(error)) => {
+                tracing::debug!(error = crate::chain(&error), "a DHCP message cannot be passed on");
+                self.count("cannot-be-passed-on");
+            }
+            None => {} // an action for a message, but no message: the machine makes none
+        }
+    }
+
+    /// The final counters, where something was evicted.
+    fn change_gate(&mut self, change: Change) -> Option<lastmile_types::Counters> {
+        match self.plane.gate.apply(&[change]) {
+            Ok(finals) => finals.first().map(|last| last.counters),
+            Err(error) => {
+                self.gate_failed(&error);
+                None
+            }
+        }
+    }
+
+    fn gate_failed(&mut self, error: &lastmile_netio::Error) {
+        error!(error = crate::chain(error), "the kernel refused a change of the gate: is nf_tables there, and CAP_NET_ADMIN?");
+        self.count("gate-refused");
+    }
+
+    fn authenticate(&self, request: lastmile_session::AuthRequest) {
+        let (client, inputs) = (self.radius.borrow().clone(), self.inputs.clone());
+        tokio::spawn(async move {
+            let answer = client.authenticate(&request.subject).await;
+            let _ = inputs.send(Input::Auth { session: request.session, attempt: request.attempt, answer });
+        });
+    }
+
+    fn ping(&self, router: String, address: std::net::Ipv4Addr) {
+        let (pinger, inputs) = (self.pinger.clone(), self.inputs.clone());
+        tokio::spawn(async move {
+            let mut rtt_us = None;
+            for _ in 0..PINGS {
+                let reply = pinger.ping(address, PING).await.ok().flatten();
+                rtt_us = reply.map(|rtt| u32::try_from(rtt.as_micros()).unwrap_or(u32::MAX));
+                if rtt_us.is_some() {
+                    break;
+                }
+            }
+            let _ = inputs.send(Input::Ping { router, rtt_us });
+        });
+    }
+}

@@ -1,0 +1,145 @@
+//! Captured frames to the machine's messages, and the machine's edits to packets.
+
+use std::net::{Ipv4Addr, SocketAddrV4};
+
+use lastmile_netio::capture::Captured;
+use lastmile_session::{Destination, DhcpKind, DhcpMessage, Edit, RelayInfo, RelayInfoEdit, Side};
+use lastmile_types::Octets;
+use lastmile_wire::{
+    Drop,
+    dhcp::{self, CLIENT_PORT, Message, SERVER_PORT},
+    frame::{self, Checksum, UdpFrame},
+    option82::{self, Option82},
+};
+
+/// Host Name (RFC 2132 §3.14).
+const HOST_NAME: u8 = 12;
+/// What is kept of one.
+const HOST_NAME_MAX: usize = 63;
+
+/// The message in hand while its input is dealt with.
+#[derive(Debug, Clone, Copy)]
+pub struct InHand<'a> {
+    /// The datagram.
+    pub frame: UdpFrame<'a>,
+    /// What it carries.
+    pub message: Message<'a>,
+}
+
+/// Why a packet could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// An option does not fit.
+    #[error("an option does not fit")]
+    Edit(#[from] dhcp::EditError),
+    /// Option 82 is no list of sub-options.
+    #[error("option 82 cannot be read")]
+    Option82(#[from] Drop),
+    /// Too long for UDP.
+    #[error("the packet is too long")]
+    TooLong(#[from] frame::TooLong),
+}
+
+/// Takes a frame apart.
+pub fn read<'a>(captured: &Captured<'a>) -> Result<InHand<'a>, Drop> {
+    if captured.truncated {
+        return Err(Drop::Truncated);
+    }
+    let checksum = if captured.checksum_ready { Checksum::Verify } else { Checksum::Unfinished };
+    let frame = frame::parse(captured.bytes, checksum)?;
+    let message = Message::parse(frame.payload)?;
+    Ok(InHand { frame, message })
+}
+
+/// What the machine needs of it.
+pub fn describe(in_hand: &InHand<'_>, side: Side) -> Result<DhcpMessage, Drop> {
+    let InHand { frame, message } = in_hand;
+    let relay_info = match message.option82_raw() {
+        None => None,
+        Some(raw) => {
+            let option = Option82::parse(&raw)?;
+            let octets = |value: Option<&[u8]>| value.filter(|value| !value.is_empty()).map(Octets::from);
+            Some(RelayInfo {
+                circuit_id: octets(option.circuit_id()),
+                remote_id: octets(option.remote_id()),
+                raw: Octets(raw.into_owned()),
+            })
+        }
+    };
+    Ok(DhcpMessage {
+        side,
+        kind: DhcpKind::from_code(message.message_type() as u8).ok_or(Drop::DhcpType)?,
+        xid: message.xid(),
+        hops: message.hops(),
+        chaddr: message.chaddr(),
+        ciaddr: message.ciaddr(),
+        yiaddr: message.yiaddr(),
+        giaddr: message.giaddr(),
+        server_id: message.server_id(),
+        requested_ip: message.requested_ip(),
+        lease_seconds: message.lease_seconds(),
+        relay_info,
+        hostname: message.option(HOST_NAME).and_then(|name| printable(&name)),
+        source_mac: frame.src_mac,
+        source_ip: frame.src,
+        destination_ip: frame.dst,
+    })
+}
+
+fn printable(name: &[u8]) -> Option<String> {
+    let text = Octets::from(&name[..name.len().min(HOST_NAME_MAX)]).to_string();
+    (!text.is_empty()).then_some(text)
+}
+
+/// The message in hand, changed, as a packet to a server.
+pub fn to_server(in_hand: &InHand<'_>, edit: &Edit, source: Ipv4Addr, server: Ipv4Addr) -> Result<Vec<u8>, BuildError> {
+    let payload = edited(&in_hand.message, edit)?;
+    let (source, server) = (SocketAddrV4::new(source, SERVER_PORT), SocketAddrV4::new(server, SERVER_PORT));
+    Ok(frame::packet(source, server, &payload)?)
+}
+
+/// The message in hand, changed, as a packet towards the client.
+pub fn reply(in_hand: &InHand<'_>, edit: &Edit, from: Ipv4Addr, to: Destination) -> Result<Vec<u8>, BuildError> {
+    let payload = edited(&in_hand.message, edit)?;
+    Ok(frame::packet(SocketAddrV4::new(from, SERVER_PORT), socket(to), &payload)?)
+}
+
+/// A DHCPNAK to the request in hand. A relay gets its option 82 back (RFC 3046 §2.2): it finds the port by it.
+pub fn nak(in_hand: &InHand<'_>, server: Ipv4Addr, to: Destination, reason: &str) -> Result<Vec<u8>, BuildError> {
+    let mut payload = dhcp::nak(&in_hand.message, server, reason);
+    if let (Destination::Relay(_), Some(raw)) = (to, in_hand.message.option82_raw()) {
+        let edit = Edit { relay_info: RelayInfoEdit::Set(Octets(raw.into_owned())), ..Edit::default() };
+        payload = edited(&Message::parse(&payload)?, &edit)?;
+    }
+    Ok(frame::packet(SocketAddrV4::new(server, SERVER_PORT), socket(to), &payload)?)
+}
+
+fn socket(to: Destination) -> SocketAddrV4 {
+    match to {
+        Destination::Relay(address) => SocketAddrV4::new(address, SERVER_PORT),
+        Destination::Client(address) => SocketAddrV4::new(address, CLIENT_PORT),
+    }
+}
+
+fn edited(message: &Message<'_>, edit: &Edit) -> Result<Vec<u8>, BuildError> {
+    let mut changed = message.edit();
+    if edit.add_hop {
+        changed.set_hops(message.hops().saturating_add(1));
+    }
+    if let Some(giaddr) = edit.giaddr {
+        changed.set_giaddr(giaddr);
+    }
+    match &edit.relay_info {
+        RelayInfoEdit::Keep => {}
+        RelayInfoEdit::Strip => {
+            changed.remove_option82();
+        }
+        RelayInfoEdit::Set(raw) => {
+            // The relay knows this option; a server that never echoed it must not make one appear from nothing on a reply.
+            let option = Option82::parse(raw.as_bytes())?;
+            changed.remove_option(option82::CODE);
+            changed.set_option82(&option)?;
+        }
+    }
+    Ok(changed.into_bytes())
+}

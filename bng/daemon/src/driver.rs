@@ -1,0 +1,312 @@
+//! The one task that owns machine, journal and gate.
+//!
+//! An input is handed to the machine, its record is written to the journal, then its actions are carried out ([`crate::actions`]);
+//! packets leave together at the end of a batch. Nothing here waits for a network.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    io,
+    sync::Arc,
+    time::Duration,
+};
+
+use lastmile_netio::{capture::Batch, ping::Pinger};
+use lastmile_session::{AccountingRecord, Effects, Input, Load, Machine, RecordedEvent, Settings, Side};
+use lastmile_types::status::{BngStatus, DisconnectAnswer};
+use rustls::ServerConfig;
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    time::{Instant, MissedTickBehavior, interval, sleep},
+};
+use tracing::{debug, error, info, trace, warn};
+
+use crate::{
+    chain,
+    conditions::{Conditions, Finding},
+    config::{Config, Watch},
+    dhcp_io::{self, InHand},
+    health::Gauge,
+    journal::{Entry, Image, Journal, JournalError},
+    outbox,
+    plane::Plane,
+    radius::{Client, Reachability},
+    status::Order,
+    time::{boot_ms, now},
+};
+
+/// Status, conditions and configuration are looked at this often.
+const TICK: Duration = Duration::from_secs(1);
+/// A sleep while nothing is due.
+const FAR: Duration = Duration::from_secs(3600);
+
+/// What the driver is told by others.
+pub struct Sources {
+    /// Answers of RADIUS and pings.
+    pub inputs: mpsc::UnboundedReceiver<Input>,
+    /// From the status endpoint.
+    pub orders: mpsc::Receiver<Order>,
+    /// Accounting records that are dealt with.
+    pub accounted: mpsc::UnboundedReceiver<u64>,
+    /// From the probes.
+    pub findings: mpsc::UnboundedReceiver<Finding>,
+    /// How the outbox is.
+    pub outbox: watch::Receiver<outbox::State>,
+    /// How RADIUS is.
+    pub reachability: watch::Receiver<Reachability>,
+}
+
+/// Whom the driver tells.
+pub struct Sinks {
+    /// To the event bus.
+    pub events: mpsc::UnboundedSender<RecordedEvent>,
+    /// To accounting.
+    pub accounting: mpsc::UnboundedSender<AccountingRecord>,
+    /// To the status endpoint.
+    pub status: watch::Sender<BngStatus>,
+    /// Its certificate.
+    pub tls: watch::Sender<Arc<ServerConfig>>,
+    /// For a new RADIUS client.
+    pub reachability: watch::Sender<Reachability>,
+    /// To the probes.
+    pub config: watch::Sender<Arc<Config>>,
+}
+
+/// See the module.
+pub struct Driver {
+    pub(crate) plane: Plane,
+    pub(crate) radius: watch::Sender<Arc<Client>>,
+    pub(crate) inputs: mpsc::UnboundedSender<Input>,
+    pub(crate) pinger: Arc<Pinger>,
+    pub(crate) packets: Vec<Vec<u8>>,
+    pub(crate) orders_waiting: BTreeMap<u64, oneshot::Sender<Option<DisconnectAnswer>>>,
+    last_order: u64,
+    pub(crate) config: Arc<Config>,
+    pub(crate) watch: Watch,
+    pub(crate) machine: Machine,
+    effects: Effects,
+    pub(crate) journal: Journal,
+    /// What a rotation writes; its snapshot is filled in only then.
+    pub(crate) image: Image,
+    /// Records that the disk did not take.
+    unwritten: VecDeque<Entry>,
+    pub(crate) conditions: Conditions,
+    pub(crate) drops: BTreeMap<&'static str, u64>,
+    pub(crate) gauge: Gauge,
+    pub(crate) load: Load,
+    pub(crate) started: Instant,
+    /// The last seq when the drain had stopped the last session.
+    pub(crate) drained_at: Option<u64>,
+    pub(crate) sources: Sources,
+    pub(crate) sinks: Sinks,
+}
+
+/// What a driver begins with.
+#[allow(missing_docs)] // the names are the driver's fields
+pub struct Parts {
+    pub plane: Plane,
+    pub pinger: Pinger,
+    pub config: Arc<Config>,
+    pub watch: Watch,
+    pub journal: Journal,
+    pub image: Image,
+    pub conditions: Conditions,
+    pub radius: watch::Sender<Arc<Client>>,
+    pub inputs: mpsc::UnboundedSender<Input>,
+    pub sources: Sources,
+    pub sinks: Sinks,
+}
+
+enum Woken {
+    Dhcp(Side, io::Result<usize>),
+    Input(Input),
+    Order(Order),
+    Accounted(u64),
+    Finding(Finding),
+    Outbox,
+    Health,
+    Tick,
+    Timer,
+}
+
+impl Driver {
+    /// Takes over; the machine goes on where the journal ends.
+    pub fn new(mut parts: Parts) -> Self {
+        let settings = Settings { config: parts.config.bng.clone(), own: parts.plane.own.clone() };
+        let machine = Machine::new(settings, std::mem::take(&mut parts.image.snapshot));
+        Self {
+            plane: parts.plane,
+            radius: parts.radius,
+            inputs: parts.inputs,
+            pinger: Arc::new(parts.pinger),
+            packets: Vec::new(),
+            orders_waiting: BTreeMap::new(),
+            last_order: 0,
+            config: parts.config,
+            watch: parts.watch,
+            machine,
+            effects: Effects::default(),
+            journal: parts.journal,
+            image: parts.image,
+            unwritten: VecDeque::new(),
+            conditions: parts.conditions,
+            drops: BTreeMap::new(),
+            gauge: Gauge::find(),
+            load: Load { cpu_cores: 0.0, memory_bytes: 0, uptime_seconds: 0 },
+            started: Instant::now(),
+            drained_at: None,
+            sources: parts.sources,
+            sinks: parts.sinks,
+        }
+    }
+
+    /// Runs until `stop` resolves; then everything is on the disk and the kernel's state stays as it is.
+    pub async fn run(mut self, first: Input, stop: impl Future<Output = ()>) -> Result<(), JournalError> {
+        self.input(first, None);
+        self.measure();
+        // One for each side: a select drops the future that loses, and must not share its room with the one that wins.
+        let (mut from_subscribers, mut from_servers) = (Batch::new(), Batch::new());
+        let mut tick = interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut health = interval(Duration::from_secs(self.config.bng.accounting.health_seconds.into()));
+        health.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        tokio::pin!(stop);
+        loop {
+            let deadline = self.machine.next_deadline().map_or(FAR, |at| Duration::from_millis(at.saturating_sub(boot_ms())));
+            let woken = tokio::select! {
+                () = &mut stop => break,
+                heard = self.plane.subscriber.recv(&mut from_subscribers) => Woken::Dhcp(Side::Subscriber, heard),
+                heard = self.plane.server.recv(&mut from_servers) => Woken::Dhcp(Side::Server, heard),
+                Some(input) = self.sources.inputs.recv() => Woken::Input(input),
+                Some(order) = self.sources.orders.recv() => Woken::Order(order),
+                Some(number) = self.sources.accounted.recv() => Woken::Accounted(number),
+                Some(finding) = self.sources.findings.recv() => Woken::Finding(finding),
+                Ok(()) = self.sources.outbox.changed() => Woken::Outbox,
+                _ = health.tick() => Woken::Health,
+                _ = tick.tick() => Woken::Tick,
+                () = sleep(deadline) => Woken::Timer,
+            };
+            match woken {
+                Woken::Dhcp(Side::Subscriber, heard) => self.dhcp(Side::Subscriber, heard, &from_subscribers).await,
+                Woken::Dhcp(Side::Server, heard) => self.dhcp(Side::Server, heard, &from_servers).await,
+                Woken::Input(input) => self.input(input, None),
+                Woken::Order(order) => self.order(order),
+                Woken::Accounted(number) => self.accounted(number),
+                Woken::Finding(finding) => self.conditions.set(finding),
+                Woken::Outbox => self.outbox(),
+                Woken::Health => self.health(),
+                Woken::Tick => self.tick().await,
+                Woken::Timer => self.input(Input::Timer, None),
+            }
+            self.packets_leave();
+        }
+        info!("stopping: everybody stays online, the next start goes on from the journal");
+        self.journal.flush()
+    }
+
+    async fn dhcp(&mut self, side: Side, heard: io::Result<usize>, batch: &Batch) {
+        if let Err(error) = heard {
+            // The interface went down; the next tick says so, and until then there is nothing to hear.
+            debug!(%error, ?side, "cannot capture");
+            sleep(Duration::from_millis(50)).await;
+            return;
+        }
+        for captured in batch.frames() {
+            let read = dhcp_io::read(&captured);
+            match read.and_then(|in_hand| dhcp_io::describe(&in_hand, side).map(|message| (in_hand, message))) {
+                Ok((in_hand, message)) => {
+                    trace!(?side, message = ?in_hand.message, "DHCP");
+                    self.input(Input::Dhcp(Box::new(message)), Some(&in_hand));
+                }
+                Err(refused) => self.count(refused.label()),
+            }
+        }
+    }
+
+    /// One input, and what it leads to at once.
+    pub(crate) fn input(&mut self, input: Input, in_hand: Option<&InHand<'_>>) {
+        let mut next = VecDeque::from([input]);
+        while let Some(input) = next.pop_front() {
+            let mut effects = std::mem::take(&mut self.effects);
+            self.machine.handle(now(), input, &mut effects);
+            if !effects.record.is_empty() {
+                self.unwritten.push_back(Entry::Record(Box::new(std::mem::take(&mut effects.record))));
+                self.write();
+            }
+            for action in effects.actions.drain(..) {
+                self.act(action, in_hand, &mut next);
+            }
+            self.effects = effects;
+        }
+    }
+
+    /// Hands to the journal what waits for it. Only what is journalled is told to anybody: a number must never be used twice.
+    pub(crate) fn write(&mut self) {
+        while let Some(entry) = self.unwritten.pop_front() {
+            if let Err(error) = self.journal.append(&entry) {
+                if self.unwritten.is_empty() {
+                    error!(error = chain(&error), "the journal takes nothing: no new sessions until there is room on the disk");
+                }
+                self.unwritten.push_front(entry);
+                return;
+            }
+            if let Entry::Record(record) = &entry {
+                record.events.iter().for_each(|event| drop(self.sinks.events.send(event.clone())));
+                record.accounting.iter().for_each(|record| drop(self.sinks.accounting.send(record.clone())));
+            }
+            self.image.remember(entry);
+        }
+    }
+
+    /// Whether everything is journalled.
+    pub(crate) fn written(&self) -> bool {
+        self.unwritten.is_empty()
+    }
+
+    pub(crate) fn count(&mut self, label: &'static str) {
+        *self.drops.entry(label).or_default() += 1;
+    }
+
+    fn order(&mut self, order: Order) {
+        match order {
+            Order::Drain => {
+                warn!("a drain was ordered: every session is stopped, no new one starts");
+                self.input(Input::Drain, None);
+            }
+            Order::Disconnect { session, detail, answer } => {
+                if self.machine.session(session).is_none() {
+                    let _ = answer.send(None); // who asked may be gone
+                    return;
+                }
+                self.last_order += 1;
+                self.orders_waiting.insert(self.last_order, answer);
+                self.input(Input::Disconnect { session, order: self.last_order, detail }, None);
+            }
+        }
+    }
+
+    fn accounted(&mut self, number: u64) {
+        self.unwritten.push_back(Entry::Accounted { number });
+        self.write();
+    }
+
+    fn outbox(&mut self) {
+        let outbox::State { trouble, committed } = self.sources.outbox.borrow_and_update().clone();
+        self.conditions.set(match trouble {
+            None => Finding::good("EventsFlowing", "Connected", "events reach the event bus"),
+            Some(trouble) => Finding::bad("EventsFlowing", "EventBusUnreachable", trouble),
+        });
+        if committed > self.image.committed {
+            self.unwritten.push_back(Entry::Committed { seq: committed });
+            self.write();
+        }
+    }
+
+    fn packets_leave(&mut self) {
+        if !self.packets.is_empty() {
+            let refused = self.plane.send(&mut self.packets);
+            if refused > 0 {
+                *self.drops.entry("not-routable").or_default() += refused;
+            }
+        }
+    }
+}

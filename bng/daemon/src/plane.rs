@@ -1,0 +1,184 @@
+//! The kernel's side of the gateway: captures on both sides, the gate, the pools' routes.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use lastmile_netio::{
+    capture::{Capture, Filter},
+    gate::{Admitted, Gate, GateConfig},
+    links::{Link, Links},
+    rawip::RawIp,
+    routes::{Route, Routes},
+};
+use lastmile_types::config::BngConfig;
+
+/// The most subscribers at once.
+const SIZE: u32 = 131_072;
+
+/// Why the wires are not ready.
+#[derive(Debug, thiserror::Error)]
+pub enum PlaneError {
+    /// An interface is not there (yet).
+    #[error("interface {0} does not exist on this node: create it, or correct the BNG's interfaces")]
+    Missing(String),
+    /// It is there and has no address.
+    #[error("interface {0} has no IPv4 address: give it one")]
+    NoAddress(String),
+    /// Closing it to subscribers would cut the node off.
+    #[error("interface {interface} carries the node's own address {address}: subscribers need an interface of their own")]
+    NodeAddress {
+        /// The subscriber interface.
+        interface: String,
+        /// The node's address.
+        address: IpAddr,
+    },
+    /// The kernel refused something.
+    #[error(transparent)]
+    Kernel(#[from] lastmile_netio::Error),
+}
+
+impl PlaneError {
+    /// The condition's reason.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Missing(_) => "InterfaceMissing",
+            Self::NoAddress(_) => "NoAddress",
+            Self::NodeAddress { .. } => "NodeAddress",
+            Self::Kernel(_) => "KernelRefused",
+        }
+    }
+}
+
+/// Everything that is open towards the kernel.
+pub struct Plane {
+    /// Who is let through.
+    pub gate: Gate,
+    /// Sends packets.
+    pub raw: RawIp,
+    /// What subscribers and relays send.
+    pub subscriber: Capture,
+    /// What DHCP servers send.
+    pub server: Capture,
+    /// Our address towards the DHCP servers.
+    pub dhcp_address: Ipv4Addr,
+    /// The node's addresses on our interfaces.
+    pub own: Vec<Ipv4Addr>,
+    wires: Wires,
+    routes: Routes,
+}
+
+/// The three interfaces as they are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Wires {
+    subscriber: Link,
+    uplink: Link,
+    dhcp: Link,
+}
+
+impl Wires {
+    async fn look(config: &BngConfig) -> Result<Self, PlaneError> {
+        let links = Links::open()?;
+        let names = &config.interfaces;
+        let find = async |name: &str| {
+            links.get(name).await?.filter(|link| link.up).ok_or_else(|| PlaneError::Missing(name.to_owned()))
+        };
+        let wires =
+            Self { subscriber: find(&names.subscriber).await?, uplink: find(&names.uplink).await?, dhcp: find(&names.dhcp).await? };
+        let listen = config.status.listen.ip();
+        let address = |link: &Link| link.addresses.iter().any(|net| IpAddr::V4(net.addr()) == listen);
+        if address(&wires.subscriber) {
+            return Err(PlaneError::NodeAddress { interface: names.subscriber.clone(), address: listen });
+        }
+        if wires.dhcp.addresses.is_empty() {
+            return Err(PlaneError::NoAddress(names.dhcp.clone()));
+        }
+        Ok(wires)
+    }
+
+    fn gate(&self, config: &BngConfig) -> GateConfig {
+        GateConfig {
+            bng_id: config.bng_id.clone(),
+            subscriber: vec![self.subscriber.name.clone()],
+            uplink: vec![self.uplink.name.clone()],
+            dhcp: vec![self.dhcp.name.clone()],
+            gateways: self.subscriber.addresses.iter().map(ipnet::Ipv4Net::addr).collect(),
+            pools: config.pools.iter().map(|pool| pool.prefix).collect(),
+            protected: config.protected.clone(),
+            size: SIZE,
+        }
+    }
+}
+
+impl Plane {
+    /// Opens everything; the subscribers whom the kernel lets through already are adopted and returned.
+    pub async fn open(config: &BngConfig) -> Result<(Self, Vec<Admitted>), PlaneError> {
+        let wires = Wires::look(config).await?;
+        let (gate, admitted) = Gate::open(&wires.gate(config))?;
+        let routes = Routes::open()?;
+        let all = [&wires.subscriber, &wires.uplink, &wires.dhcp];
+        let plane = Self {
+            gate,
+            raw: RawIp::open()?,
+            subscriber: Capture::open(&wires.subscriber.name, Filter::DhcpFromClients)?,
+            server: Capture::open(&wires.dhcp.name, Filter::DhcpFromServers)?,
+            dhcp_address: wires.dhcp.addresses.first().map_or(Ipv4Addr::UNSPECIFIED, ipnet::Ipv4Net::addr),
+            own: all.iter().flat_map(|link| &link.addresses).map(ipnet::Ipv4Net::addr).collect(),
+            wires,
+            routes,
+        };
+        plane.route(config).await?;
+        Ok((plane, admitted))
+    }
+
+    /// Follows a changed configuration or changed interfaces; true if anything had to be done. No subscriber is touched.
+    pub async fn refresh(&mut self, config: &BngConfig, force: bool) -> Result<bool, PlaneError> {
+        let wires = Wires::look(config).await?;
+        if !force && wires == self.wires {
+            return Ok(false);
+        }
+        self.gate.reconfigure(&wires.gate(config))?;
+        if wires.subscriber.index != self.wires.subscriber.index {
+            self.subscriber = Capture::open(&wires.subscriber.name, Filter::DhcpFromClients)?;
+        }
+        if wires.dhcp.index != self.wires.dhcp.index {
+            self.server = Capture::open(&wires.dhcp.name, Filter::DhcpFromServers)?;
+        }
+        self.dhcp_address = wires.dhcp.addresses.first().map_or(Ipv4Addr::UNSPECIFIED, ipnet::Ipv4Net::addr);
+        let all = [&wires.subscriber, &wires.uplink, &wires.dhcp];
+        self.own = all.iter().flat_map(|link| &link.addresses).map(ipnet::Ipv4Net::addr).collect();
+        self.wires = wires;
+        self.route(config).await?;
+        Ok(true)
+    }
+
+    /// The pools' routes, and no others of ours.
+    async fn route(&self, config: &BngConfig) -> Result<(), PlaneError> {
+        for prefix in self.routes.list().await? {
+            if !config.pools.iter().any(|pool| pool.prefix == prefix) {
+                self.routes.remove(prefix).await?;
+            }
+        }
+        for pool in &config.pools {
+            let interface = self.wires.subscriber.name.clone();
+            self.routes.replace(&Route { prefix: pool.prefix, next_hop: pool.next_hop, interface }).await?;
+        }
+        Ok(())
+    }
+
+    /// Hands packets to the kernel; returns how many it refused.
+    pub fn send(&self, packets: &mut Vec<Vec<u8>>) -> u64 {
+        let mut refused = 0;
+        let mut rest = &packets[..];
+        while !rest.is_empty() {
+            match self.raw.send(rest) {
+                Ok(taken) if taken > 0 => rest = &rest[taken..],
+                outcome => {
+                    tracing::debug!(?outcome, "the kernel refused a DHCP packet");
+                    refused += 1;
+                    rest = &rest[1..];
+                }
+            }
+        }
+        packets.clear();
+        refused
+    }
+}

@@ -1,0 +1,198 @@
+//! From nothing to a running gateway: configuration, journal, endpoint, wires, driver.
+
+use std::{io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+
+use lastmile_netio::ping::Pinger;
+use lastmile_session::{Input, Started};
+use lastmile_types::{InstanceId, status::BngStatus};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+    sync::{mpsc, watch},
+    time::timeout,
+};
+use tracing::info;
+use uuid::Uuid;
+
+use crate::{
+    actions, chain,
+    conditions::{Conditions, Finding},
+    config::{Config, ConfigError, Watch},
+    driver::{Driver, Parts, Sinks, Sources},
+    journal::{Entry, Image, Journal, JournalError},
+    outbox::{self, Outbox},
+    plane::Plane,
+    probes,
+    radius::{Client, Reachability, accounting},
+    status::{self, Endpoint},
+    time::boot_id,
+    upkeep::{ORDER_QUEUE, WIRES_RETRY, first_status, refuse, replace},
+};
+
+/// RADIUS that was not heard for so long is probed.
+const RADIUS_QUIET: Duration = Duration::from_secs(30);
+
+/// Why the gateway cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// No usable configuration.
+    #[error("the configuration cannot be used")]
+    Config(#[from] ConfigError),
+    /// No usable journal.
+    #[error("the journal cannot be used")]
+    Journal(#[from] JournalError),
+    /// The endpoint's address is taken or not ours.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// Why not.
+        source: io::Error,
+    },
+    /// Signals cannot be received.
+    #[error("cannot receive signals")]
+    Signal(#[source] io::Error),
+    /// No raw sockets.
+    #[error("cannot ping: is CAP_NET_RAW missing?")]
+    Ping(#[source] lastmile_netio::Error),
+}
+
+/// Runs until SIGTERM or SIGINT.
+pub async fn run(config_dir: &Path, state_dir: &Path) -> Result<(), RunError> {
+    let mut stop = stop_signal()?;
+    let mut watch = Watch::new(config_dir);
+    let mut config = Arc::new(Config::load(config_dir)?);
+    let (mut journal, mut image) = Journal::open(state_dir, InstanceId(Uuid::now_v7()))?;
+    let same_boot = image.boot_id == boot_id();
+    let opened = Entry::Opened { boot_id: boot_id() };
+    journal.append(&opened)?;
+    image.apply(opened);
+
+    let mut conditions = Conditions::new();
+    conditions.set(Finding::good("ConfigApplied", "Applied", "the configuration is in force"));
+    let (status, status_seen) = watch::channel(first_status(&config, &image, conditions.list()));
+    let (tls, tls_seen) = watch::channel(config.tls.clone());
+    let (order, mut orders) = mpsc::channel(ORDER_QUEUE);
+    listen(&config, Endpoint { status: status_seen, orders: order }, tls_seen).await?;
+
+    let (plane, admitted) = loop {
+        match Plane::open(&config.bng).await {
+            Ok(plane) => break plane,
+            Err(error) => conditions.set(Finding::bad("LinksReady", error.reason(), chain(&error))),
+        }
+        if watch.changed() {
+            match Config::load(config_dir) {
+                Ok(new) => config = Arc::new(new),
+                Err(error) => conditions.set(Finding::bad("ConfigApplied", "ConfigInvalid", chain(&error))),
+            }
+        }
+        say(&status, &conditions, &config);
+        while let Ok(order) = orders.try_recv() {
+            refuse(order);
+        }
+        if timeout(WIRES_RETRY, stop.recv()).await.is_ok() {
+            return Ok(());
+        }
+    };
+    conditions.set(Finding::good("LinksReady", "Ready", "all interfaces are up"));
+    info!(bng = %config.bng.bng_id, instance = %image.instance_id, adopted = admitted.len(), "the gateway is open");
+
+    let elements = admitted.into_iter().map(actions::reading).collect();
+    let first = Input::Started(Started { same_boot, last_boot_ms: image.snapshot.boot_ms, elements });
+    let (config_sink, config_seen) = watch::channel(config.clone());
+    let parts = wire(Wiring { plane, config, watch, journal, image, conditions, status, tls, orders, config_sink, config_seen })?;
+    Driver::new(parts).run(first, async move { _ = stop.recv().await }).await?;
+    Ok(())
+}
+
+struct Wiring {
+    plane: Plane,
+    config: Arc<Config>,
+    watch: Watch,
+    journal: Journal,
+    image: Image,
+    conditions: Conditions,
+    status: watch::Sender<BngStatus>,
+    tls: watch::Sender<Arc<rustls::ServerConfig>>,
+    orders: mpsc::Receiver<status::Order>,
+    config_sink: watch::Sender<Arc<Config>>,
+    config_seen: watch::Receiver<Arc<Config>>,
+}
+
+/// Starts the tasks beside the driver and gives it the ends of their channels.
+fn wire(wiring: Wiring) -> Result<Parts, RunError> {
+    let Wiring { plane, config, watch, journal, image, conditions, status, tls, orders, config_sink, config_seen } = wiring;
+    let pinger = Pinger::open().map_err(RunError::Ping)?;
+    let (inputs, inputs_seen) = mpsc::unbounded_channel();
+    let (finding, findings) = mpsc::unbounded_channel();
+    let (events, events_seen) = mpsc::unbounded_channel();
+    let (accounting, accounting_seen) = mpsc::unbounded_channel();
+    let (done, accounted) = mpsc::unbounded_channel();
+    let (reachability, reachability_seen) = watch::channel(Reachability::default());
+    let (radius, radius_seen) = watch::channel(Client::new(config.radius.clone(), reachability.clone()));
+    let (outbox_state, outbox_seen) = watch::channel(outbox::State { trouble: None, committed: image.committed });
+
+    let outbox = Outbox {
+        bng_id: config.bng.bng_id.clone(),
+        instance_id: image.instance_id,
+        url_file: config.folder.join(&config.bng.event_bus.url_file),
+        waiting: image.events.clone(),
+        events: events_seen,
+        state: outbox_state,
+    };
+    tokio::spawn(outbox.run());
+    image.accounting.iter().for_each(|record| drop(accounting.send(record.clone())));
+    tokio::spawn(accounting::deliver(accounting_seen, radius_seen.clone(), done));
+    tokio::spawn(probe_radius(radius_seen));
+    tokio::spawn(probes::dhcp(config_seen, finding));
+
+    let sources =
+        Sources { inputs: inputs_seen, orders, accounted, findings, outbox: outbox_seen, reachability: reachability_seen };
+    let sinks = Sinks { events, accounting, status, tls, reachability, config: config_sink };
+    Ok(Parts { plane, pinger, config, watch, journal, image, conditions, radius, inputs, sources, sinks })
+}
+
+/// Whatever client is current.
+async fn probe_radius(mut client: watch::Receiver<Arc<Client>>) {
+    loop {
+        let current = client.borrow_and_update().clone();
+        tokio::select! {
+            () = current.probe_when_quiet(RADIUS_QUIET) => {}
+            changed = client.changed() => if changed.is_err() { return },
+        }
+    }
+}
+
+async fn listen(
+    config: &Config,
+    endpoint: Endpoint,
+    tls: watch::Receiver<Arc<rustls::ServerConfig>>,
+) -> Result<(), RunError> {
+    let bind = async |address| TcpListener::bind(address).await.map_err(|source| RunError::Listen { address, source });
+    let control = bind(config.bng.status.listen).await?;
+    let metrics = bind(config.bng.status.metrics_listen).await?;
+    tokio::spawn(status::metrics::serve(metrics, endpoint.status.clone()));
+    tokio::spawn(status::serve(control, tls, status::router(endpoint)));
+    Ok(())
+}
+
+fn say(status: &watch::Sender<BngStatus>, conditions: &Conditions, config: &Config) {
+    let next = BngStatus {
+        conditions: conditions.list().to_vec(),
+        config_revision: config.bng.config_revision.clone(),
+        ..status.borrow().clone()
+    };
+    status.send_if_modified(|status| replace(status, next));
+}
+
+/// Resolves at every SIGTERM or SIGINT.
+fn stop_signal() -> Result<mpsc::Receiver<()>, RunError> {
+    let mut term = signal(SignalKind::terminate()).map_err(RunError::Signal)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(RunError::Signal)?;
+    let (stop, stopped) = mpsc::channel(1);
+    tokio::spawn(async move {
+        tokio::select! { _ = term.recv() => {}, _ = interrupt.recv() => {} }
+        let _ = stop.send(()).await; // whoever waited is gone: the process ends anyway
+    });
+    Ok(stopped)
+}

@@ -1,0 +1,188 @@
+//! What the driver does once a second and at each health report: configuration, wires, status.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use lastmile_session::{Input, Load, Settings};
+use lastmile_types::{
+    event::BngHealth,
+    status::{BngStatus, Condition},
+};
+use tracing::{error, info};
+
+use crate::{
+    chain,
+    conditions::Finding,
+    config::{Config, ConfigError},
+    driver::Driver,
+    journal::Image,
+    radius::Client,
+    status::Order,
+};
+
+impl Driver {
+    pub(crate) async fn tick(&mut self) {
+        if self.watch.changed() {
+            self.reload().await;
+        }
+        self.wires(false).await;
+        self.radius_condition();
+        self.write();
+        if self.journal.wants_rotation() && self.written() {
+            self.rotate();
+        }
+        if self.drained_at.is_none() && self.machine.drained() {
+            self.drained_at = Some(self.machine.last_seq());
+        }
+        self.publish();
+    }
+
+    /// Applies the changed configuration; one that cannot work changes nothing.
+    async fn reload(&mut self) {
+        let loaded = Config::load(&self.config.folder).and_then(|config| {
+            let same = config.bng.bng_id == self.config.bng.bng_id;
+            if same { Ok(config) } else { Err(ConfigError::Unsupported("bngId cannot change: a gateway is one for life")) }
+        });
+        let config = match loaded {
+            Ok(config) => Arc::new(config),
+            Err(error) => {
+                return self.conditions.set(Finding::bad("ConfigApplied", "ConfigInvalid", chain(&error)));
+            }
+        };
+        info!(revision = config.bng.config_revision, "configuration changed");
+        if config.radius != self.config.radius {
+            self.radius.send_replace(Client::new(config.radius.clone(), self.sinks.reachability.clone()));
+        }
+        self.sinks.tls.send_replace(config.tls.clone());
+        self.sinks.config.send_replace(config.clone());
+        let restart = restart_needed(&self.config, &config);
+        self.config = config;
+        self.wires(true).await;
+        let settings = Settings { config: self.config.bng.clone(), own: self.plane.own.clone() };
+        self.input(Input::Config(Box::new(settings)), None);
+        self.conditions.set(match restart {
+            Some(what) => Finding::bad("ConfigApplied", "RestartNeeded", format!("{what} takes effect when the pod restarts")),
+            None => Finding::good("ConfigApplied", "Applied", "the configuration is in force"),
+        });
+    }
+
+    async fn wires(&mut self, force: bool) {
+        match self.plane.refresh(&self.config.bng, force).await {
+            Ok(changed) => {
+                if changed && !force {
+                    let settings = Settings { config: self.config.bng.clone(), own: self.plane.own.clone() };
+                    self.input(Input::Config(Box::new(settings)), None);
+                }
+                self.conditions.set(Finding::good("LinksReady", "Ready", "all interfaces are up"));
+            }
+            Err(error) => self.conditions.set(Finding::bad("LinksReady", error.reason(), chain(&error))),
+        }
+    }
+
+    fn radius_condition(&mut self) {
+        let state = self.sources.reachability.borrow().clone();
+        match state.reachable {
+            None => {}
+            Some(true) => self.conditions.set(Finding::good("RadiusReachable", "Answers", "a RADIUS server answers")),
+            Some(false) => self.conditions.set(Finding::bad("RadiusReachable", "NoAnswer", state.detail)),
+        }
+    }
+
+    fn rotate(&mut self) {
+        self.image.snapshot = self.machine.snapshot();
+        if let Err(error) = self.journal.rotate(&self.image) {
+            error!(error = chain(&error), "the journal cannot be shortened: check the disk below the state directory");
+        }
+        self.image.snapshot = Default::default();
+    }
+
+    pub(crate) fn measure(&mut self) {
+        let (cpu_cores, memory_bytes) = self.gauge.read();
+        self.load = Load { cpu_cores, memory_bytes, uptime_seconds: self.started.elapsed().as_secs() };
+    }
+
+    pub(crate) fn health(&mut self) {
+        self.measure();
+        self.input(Input::Health(self.load), None);
+    }
+
+    fn publish(&mut self) {
+        let counts = self.machine.counts();
+        let health = BngHealth {
+            cpu_cores: self.load.cpu_cores,
+            memory_bytes: self.load.memory_bytes,
+            sessions: counts.total,
+            authorized: counts.authorized,
+            uptime_seconds: self.load.uptime_seconds,
+        };
+        let stopped = self.drained_at.is_some_and(|seq| self.image.committed >= seq);
+        let next = BngStatus {
+            config_revision: self.config.bng.config_revision.clone(),
+            conditions: self.conditions.list().to_vec(),
+            sessions: counts,
+            health,
+            last_seq: self.machine.last_seq(),
+            committed_seq: self.image.committed,
+            draining: self.machine.draining(),
+            drained: stopped && self.image.accounting.is_empty(),
+            drops: self.drops.iter().map(|(label, count)| ((*label).to_owned(), *count)).collect(),
+            ..self.sinks.status.borrow().clone()
+        };
+        self.sinks.status.send_if_modified(|status| replace(status, next));
+    }
+}
+
+/// Puts the new status in place under the next version, unless it says the same.
+pub fn replace(status: &mut BngStatus, next: BngStatus) -> bool {
+    let same = *status == next;
+    if !same {
+        *status = BngStatus { version: status.version + 1, at: Timestamp::now(), ..next };
+    }
+    !same
+}
+
+/// The status before anything is known.
+pub fn first_status(config: &Config, image: &Image, conditions: &[Condition]) -> BngStatus {
+    BngStatus {
+        version: 1,
+        bng_id: config.bng.bng_id.clone(),
+        instance_id: image.instance_id,
+        config_revision: config.bng.config_revision.clone(),
+        conditions: conditions.to_vec(),
+        sessions: Default::default(),
+        health: BngHealth { cpu_cores: 0.0, memory_bytes: 0, sessions: 0, authorized: 0, uptime_seconds: 0 },
+        last_seq: image.snapshot.last_seq,
+        committed_seq: image.committed,
+        draining: image.snapshot.draining,
+        drained: false,
+        drops: BTreeMap::new(),
+        at: Timestamp::now(),
+    }
+}
+
+/// What of a change a running process cannot follow.
+fn restart_needed(old: &Config, new: &Config) -> Option<&'static str> {
+    let (old, new) = (&old.bng, &new.bng);
+    if old.status.listen != new.status.listen || old.status.metrics_listen != new.status.metrics_listen {
+        Some("status.listen")
+    } else if old.event_bus != new.event_bus {
+        Some("eventBus.urlFile")
+    } else if old.accounting.health_seconds != new.accounting.health_seconds {
+        Some("accounting.healthSeconds")
+    } else {
+        None
+    }
+}
+
+/// How long an order waits at most before somebody looks at it: while the wires are not ready nobody does.
+pub const ORDER_QUEUE: usize = 64;
+
+/// Refuses what cannot be done before the wires are ready.
+pub fn refuse(order: Order) {
+    if let Order::Disconnect { answer, .. } = order {
+        drop(answer);
+    }
+}
+
+/// Between attempts to open the wires.
+pub const WIRES_RETRY: Duration = Duration::from_secs(1);
