@@ -42,7 +42,7 @@ function Figures({ totals: { sessions, bngs, routers, throughput } }: { totals: 
   return (
     <Card>
       <dl className="grid grid-cols-2 divide-line md:grid-cols-5 md:divide-x">
-        <Stat label="Sessions" value={count(sessions.total)} note={`${count(sessions.authorized)} authorised · ${count(sessions.rejected)} rejected`} />
+        <Stat label="Sessions" value={count(sessions.total)} note={`${count(sessions.authorized)} authorized · ${count(sessions.rejected)} rejected`} />
         <Stat label="Download" value={bitRate(throughput.inputBps)} note="all subscribers, five minutes" tone="text-down" />
         <Stat label="Upload" value={bitRate(throughput.outputBps)} note="all subscribers, five minutes" tone="text-up" />
         <Stat label="BNGs up" value={`${bngs.up} of ${bngs.total}`} note={bngs.stale ? `${bngs.stale} not heard of` : "all heard of lately"} tone={bngs.stale ? "text-bad" : ""} />
@@ -75,7 +75,7 @@ function States({ sessions }: { sessions: Totals["sessions"] }) {
     ["Idle", sessions.idle, "bg-faint", "/sessions/?state=IDLE"],
   ];
   const auth: Bar[] = [
-    ["Authorised", sessions.authorized, "bg-good", "/sessions/?auth=AUTHORIZED"],
+    ["Authorized", sessions.authorized, "bg-good", "/sessions/?auth=AUTHORIZED"],
     ["Waiting for AAA", sessions.pendingAuth, "bg-warn", "/sessions/?auth=PENDING_AUTH"],
     ["Rejected", sessions.rejected, "bg-bad", "/sessions/?auth=REJECTED"],
   ];

@@ -40,7 +40,7 @@ export function BngCard({ bng }: { bng: Bng }) {
         <Figure label="Memory" value={health ? octets(health.memoryBytes) : "–"} />
         <Figure label="Uptime" value={health ? duration(health.uptimeSeconds) : "–"} />
       </dl>
-      <Conditions conditions={bng.conditions} />
+      <Conditions conditions={bng.conditions.filter((c) => c.type !== "Ready")} stale={bng.stale} />
       <footer className="flex justify-between gap-2 border-t border-line px-4 py-2 text-xs text-faint">
         <span>{bng.node ? `node ${bng.node}` : "no node"}</span>
         <span>
@@ -61,16 +61,17 @@ function Figure({ label, value, note }: { label: string; value: string; note?: s
   );
 }
 
-const TONES: Record<string, Tone> = { True: "good", False: "bad" };
+/** How a condition with such a status is taken. */
+export const TONES: Record<string, Tone> = { True: "good", False: "bad" };
 
-/** Every condition as a badge; its reason and message as the title. */
-export function Conditions({ conditions }: { conditions: Condition[] }) {
+/** Every condition as a badge; its reason and message as the title. What a silent gateway last said counts for nothing now. */
+export function Conditions({ conditions, stale = false }: { conditions: Condition[]; stale?: boolean }) {
   if (conditions.length === 0) return null;
   return (
     <ul aria-label="Conditions" className="flex flex-wrap gap-1.5 px-4 pb-3">
       {conditions.map((c) => (
         <li key={c.type}>
-          <Badge tone={TONES[c.status] ?? "quiet"} title={`${c.type} is ${c.status}. ${c.reason ?? ""}${c.message ? `: ${c.message}` : ""}`}>
+          <Badge tone={stale ? "quiet" : (TONES[c.status] ?? "quiet")} title={`${c.type} ${stale ? "was" : "is"} ${c.status}. ${c.reason ?? ""}${c.message ? `: ${c.message}` : ""}`}>
             {conditionName(c.type)}
             {c.status !== "True" && <span className="sr-only">: {c.status}</span>}
           </Badge>

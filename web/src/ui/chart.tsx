@@ -56,7 +56,7 @@ export function Chart({ label, times, series, format, height = 180, floor = 1 }:
   const index = at ?? times.length - 1;
   const moment = times[index];
   return (
-    <figure className="px-3 pt-2 pb-3">
+    <figure className="px-3 pt-2 pb-1">
       <figcaption className="flex flex-wrap items-baseline gap-x-4 px-1 pb-1 text-xs text-faint">
         {series.map((s) => (
           <span key={s.label} className="flex items-baseline gap-1.5">

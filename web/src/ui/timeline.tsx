@@ -24,7 +24,7 @@ export function Timeline({ events }: { events: Event[] }) {
                 <Ago at={event.ts} />
               </span>
             </p>
-            <p className="tnum text-sm break-words text-soft">{describe(event)}</p>
+            <p className="text-sm break-words text-soft">{describe(event)}</p>
           </div>
         </li>
       ))}

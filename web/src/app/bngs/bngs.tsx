@@ -9,7 +9,7 @@ import { conditionName, count, duration, octets } from "@/lib/format";
 import { useParam } from "@/lib/params";
 import { Badge } from "@/ui/badge";
 import { Ago, Card, Facts, Mono, PageHead, Select } from "@/ui/basics";
-import { BngCard, verdict } from "@/ui/bng-card";
+import { BngCard, TONES, verdict } from "@/ui/bng-card";
 import { Chart } from "@/ui/chart";
 import { Answered, Empty } from "@/ui/states";
 
@@ -73,7 +73,7 @@ function Gateway({ bng }: { bng: Bng }) {
         <Card>
           <Facts
             items={[
-              ["Sessions", `${count(bng.sessions)} · ${count(bng.authorized)} authorised`],
+              ["Sessions", `${count(bng.sessions)} · ${count(bng.authorized)} authorized`],
               ["Node", bng.node],
               ["Uptime", bng.health && duration(bng.health.uptimeSeconds)],
               ["Last heard of", <Ago key="l" at={bng.lastSeen} />],
@@ -99,7 +99,7 @@ function ConditionTable({ bng }: { bng: Bng }) {
           <li key={c.type} className="grid gap-x-4 gap-y-1 px-4 py-2 sm:grid-cols-[12rem_6rem_11rem_1fr_6rem]">
             <span className="font-medium">{conditionName(c.type)}</span>
             <span>
-              <Badge tone={c.status === "True" ? "good" : c.status === "False" ? "bad" : "quiet"}>{c.status}</Badge>
+              <Badge tone={bng.stale ? "quiet" : (TONES[c.status] ?? "quiet")}>{c.status}</Badge>
             </span>
             <Mono>{c.reason}</Mono>
             <span className="text-soft">{c.message}</span>
@@ -153,7 +153,7 @@ function chartsOf(reports: Health[]) {
       floor: 4,
       series: [
         { label: "With an address", color: "--down", values: reports.map((r) => r.sessions) },
-        { label: "Authorised", color: "--good", values: reports.map((r) => r.authorized) },
+        { label: "Authorized", color: "--good", values: reports.map((r) => r.authorized) },
       ],
     },
   ];

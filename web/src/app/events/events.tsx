@@ -30,7 +30,7 @@ const columns = [
         <span className="text-soft">{subjectOf(e)}</span>
       ),
   }),
-  column.accessor((e) => describe(e), { id: "what", header: "What", enableSorting: false, cell: (c) => <span title={String(c.getValue())} className="tnum text-soft">{c.getValue()}</span> }),
+  column.accessor((e) => describe(e), { id: "what", header: "What", enableSorting: false, cell: (c) => <span title={String(c.getValue())} className="text-soft">{c.getValue()}</span> }),
   column.accessor("ts", { id: "when", header: "When", sortFn: "basic", cell: (c) => <Ago at={c.getValue()} /> }),
 ];
 
