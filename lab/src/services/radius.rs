@@ -156,6 +156,10 @@ server lab {{
 		}}
 	}}
 	preacct {{
+		# radacct's key.
+		update request {{
+			Acct-Unique-Session-Id := "%{{md5:%{{User-Name}},%{{Acct-Session-Id}},%{{NAS-IP-Address}}}}"
+		}}
 	}}
 	accounting {{
 		sql
