@@ -1,6 +1,6 @@
 //! `lastmile-api`: see the library.
 
-use std::process::ExitCode;
+use std::{io::IsTerminal, process::ExitCode};
 
 use clap::Parser;
 use lastmile_api::{rest, serve};
@@ -26,7 +26,8 @@ async fn main() -> ExitCode {
         Command::Run(settings) => settings,
     };
     let filter = EnvFilter::try_from_env("LASTMILE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let ansi = std::io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(ansi).init();
     match serve::run(*settings).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
