@@ -109,7 +109,7 @@ pub fn start(paths: &Paths, topology: &Topology, bng: &Bng, secrets: &Secrets) -
 }
 
 /// A CA, the gateway's certificate and a client's (`client.crt`, `client.key`) for `curl`.
-fn write_keys(folder: &Path, name: &str) -> Result<()> {
+pub(crate) fn write_keys(folder: &Path, name: &str) -> Result<()> {
     let mut authority = CertificateParams::new(Vec::new())?;
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate()?)?;

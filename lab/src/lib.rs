@@ -3,6 +3,7 @@
 //!
 //! Plans are pure functions of the topology (addresses, batch files, service configurations); `process` and the
 //! modules that call it are the only ones that touch the machine. Nothing here runs in production.
+pub mod bench;
 pub mod cluster;
 pub mod environment;
 pub mod gateways;

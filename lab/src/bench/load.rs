@@ -2,7 +2,8 @@
 //! back to back, as frames on the wire.
 //!
 //! Each client is one device that asks again and again, so every way through the network does the same work: the server finds the
-//! client's lease and confirms it. What is lost is asked for again after a second and counted.
+//! client's lease and confirms it. What is lost is asked for again after a second and counted. Clients take unicast replies: a
+//! broadcast would be copied to every port of a bridge, and the copying would be measured.
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::{Duration, Instant};
@@ -10,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use lastmile_netio::capture::{Batch, Capture, Filter, FrameSender};
 use lastmile_types::MacAddr;
-use lastmile_wire::dhcp::{BROADCAST, Builder, Message, MessageType, option};
+use lastmile_wire::dhcp::{Builder, Message, MessageType, option};
 use lastmile_wire::frame::{self, Checksum};
 
 /// Until a message that nobody answered is sent again.
@@ -19,7 +20,9 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// What came of a run.
 #[derive(Debug, Default, Clone)]
 pub struct Outcome {
-    /// Finished exchanges a second.
+    /// Finished exchanges.
+    pub exchanges: usize,
+    /// The same, a second.
     pub rate: f64,
     /// Median time of one exchange, milliseconds.
     pub p50_ms: f64,
@@ -31,13 +34,14 @@ pub struct Outcome {
 
 /// Lets one client per interface ask for `length` and sums up what they got.
 pub fn run(interfaces: &[String], length: Duration) -> Result<Outcome> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start the generator")?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start the generator")?;
     runtime.block_on(async {
         let mut clients = tokio::task::JoinSet::new();
         let end = Instant::now() + length;
         for (index, interface) in interfaces.iter().enumerate() {
             let client = Client::open(interface, u16::try_from(index)?)?;
-            clients.spawn_local(client.ask_until(end));
+            clients.spawn(client.ask_until(end));
         }
         let mut times = Vec::new();
         let mut repeats = 0;
@@ -56,7 +60,8 @@ fn summary(mut times: Vec<Duration>, repeats: u64, length: Duration) -> Outcome 
         let index = (times.len() as f64 * share) as usize;
         times.get(index.min(times.len().saturating_sub(1))).map_or(0.0, |time| time.as_secs_f64() * 1000.0)
     };
-    Outcome { rate: times.len() as f64 / length.as_secs_f64(), p50_ms: at(0.50), p99_ms: at(0.99), repeats }
+    let exchanges = times.len();
+    Outcome { exchanges, rate: times.len() as f64 / length.as_secs_f64(), p50_ms: at(0.50), p99_ms: at(0.99), repeats }
 }
 
 struct Client {
@@ -84,7 +89,8 @@ impl Client {
             capture: Capture::open(interface, Filter::DhcpFromServers)?,
             sender: FrameSender::open(interface)?,
             batch: Batch::new(),
-            xid: u32::from(index) << 16,
+            // Another run's late answers are nobody's.
+            xid: rand::random(),
             times: Vec::new(),
             repeats: 0,
         })
@@ -107,17 +113,20 @@ impl Client {
     async fn exchange(&mut self, message: &[u8], wanted: MessageType, end: Instant) -> Result<Option<Answer>> {
         let from = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 68);
         let to = SocketAddrV4::new(Ipv4Addr::BROADCAST, 67);
-        let frame = frame::ethernet(self.mac, MacAddr([0xff; 6]), from, to, message).context("the message is too long")?;
+        let frame =
+            frame::ethernet(self.mac, MacAddr([0xff; 6]), from, to, message).context("the message is too long")?;
         while Instant::now() < end {
             self.sender.send(&[&frame])?;
-            let deadline = tokio::time::Instant::now() + PATIENCE;
+            let deadline = (Instant::now() + PATIENCE).min(end).into();
             while let Ok(count) = tokio::time::timeout_at(deadline, self.capture.recv(&mut self.batch)).await {
                 count?;
                 if let Some(answer) = self.find(wanted) {
                     return Ok(Some(answer));
                 }
             }
-            self.repeats += 1;
+            if Instant::now() < end {
+                self.repeats += 1;
+            }
         }
         Ok(None)
     }
@@ -134,13 +143,12 @@ impl Client {
     }
 
     fn discover(&self) -> Vec<u8> {
-        Builder::new(MessageType::Discover, self.xid, self.mac).flags(BROADCAST).build()
+        Builder::new(MessageType::Discover, self.xid, self.mac).build()
     }
 
     fn request(&self, offer: &Answer) -> Vec<u8> {
         let server = offer.server.unwrap_or(Ipv4Addr::UNSPECIFIED);
         Builder::new(MessageType::Request, self.xid, self.mac)
-            .flags(BROADCAST)
             .option(option::REQUESTED_IP, &offer.address.octets())
             .option(option::SERVER_ID, &server.octets())
             .build()

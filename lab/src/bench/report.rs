@@ -61,7 +61,8 @@ pub fn median(values: &[f64]) -> f64 {
 
 /// The figures as an aligned table.
 pub fn table(figures: &[Figure]) -> String {
-    let mut text = format!("{:<44}{:>12}  {:<10}{:>24}{:>12}{:>8}\n", "", "median", "unit", "beside", "its median", "ratio");
+    let mut text =
+        format!("{:<44}{:>12}  {:<10}{:>24}{:>12}{:>8}\n", "", "median", "unit", "beside", "its median", "ratio");
     for figure in figures {
         let Figure { name, value, unit, reference, reference_value, ratio, .. } = figure;
         let _ = writeln!(text, "{name:<44}{value:>12.2}  {unit:<10}{reference:>24}{reference_value:>12.2}{ratio:>8.2}");
@@ -74,7 +75,8 @@ pub fn write(figures: &[Figure], file: &Path) -> Result<()> {
     if let Some(folder) = file.parent() {
         std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     }
-    std::fs::write(file, serde_json::to_string_pretty(figures)?).with_context(|| format!("cannot write {}", file.display()))
+    std::fs::write(file, serde_json::to_string_pretty(figures)?)
+        .with_context(|| format!("cannot write {}", file.display()))
 }
 
 #[cfg(test)]

@@ -54,7 +54,7 @@ pub fn remove(topology: &Topology) {
 }
 
 /// Feeds lines to `ip -batch`, in a namespace or this machine's own.
-fn ip(namespace: Option<&str>, batch: &str) -> Result<()> {
+pub(crate) fn ip(namespace: Option<&str>, batch: &str) -> Result<()> {
     let mut command = Command::new("ip");
     if let Some(name) = namespace {
         command.args(["-n", name]);
@@ -62,7 +62,8 @@ fn ip(namespace: Option<&str>, batch: &str) -> Result<()> {
     run_with_input(command.args(["-batch", "-"]), batch).map(drop)
 }
 
-fn in_namespace(name: &str, script: &str) -> Result<()> {
+/// Runs shell lines in a namespace; the first that fails ends them.
+pub(crate) fn in_namespace(name: &str, script: &str) -> Result<()> {
     run_with_input(Command::new("nsenter").arg(format!("--net=/run/netns/{name}")).args(["sh", "-e"]), script).map(drop)
 }
 

@@ -1,0 +1,259 @@
+//! The three ways from the clients to Kea, each in network namespaces of its own.
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use lastmile_types::relay::{Port, RelayConfig, Side};
+use serde_json::{Value, json};
+
+use super::{gateway, load, wires};
+use crate::network;
+use crate::paths::Paths;
+use crate::process::{Part, Place, tail};
+use crate::services::{Services, ServicesSpec, find_program, private_copy};
+use wires::{LAN, ROUTER, SERVER, UPLINK, Wires};
+
+/// The clock of `/proc/PID/stat`: USER_HZ, which is 100 wherever Linux runs.
+const TICKS_PER_SECOND: f64 = 100.0;
+/// Until the first exchange must have gone through.
+const START_LIMIT: Duration = Duration::from_secs(30);
+
+/// Where a bed's programs keep things.
+#[derive(Debug, Clone)]
+pub struct Folders {
+    /// On the machine's disk: leases, the gateway's journal. What waits for the disk waits for a real one.
+    pub disk: PathBuf,
+    /// In memory, and open to PostgreSQL's user: the services around.
+    pub memory: PathBuf,
+    /// The programs' logs.
+    pub logs: PathBuf,
+}
+
+/// One way from the clients to the server.
+#[derive(Debug)]
+pub struct Bed {
+    /// What it consists of.
+    pub name: &'static str,
+    /// The clients' interfaces, in the caller's namespace.
+    pub clients: Vec<String>,
+    server: Part,
+    relaying: Vec<Part>,
+    services: Option<Services>,
+}
+
+impl Bed {
+    /// Kea alone, with raw sockets on the bridge of the ports.
+    pub fn alone(ports: usize, folders: &Folders) -> Result<Self> {
+        let wires = wires::alone(ports);
+        build(&wires)?;
+        let server = start_kea("a-services", LAN, "raw", folders)?;
+        Ok(Self { name: "Kea alone", clients: wires.clients, server, relaying: Vec::new(), services: None })
+    }
+
+    /// Debian's isc-dhcp-relay before Kea.
+    pub fn isc_relay(ports: usize, folders: &Folders) -> Result<Self> {
+        let wires = wires::relayed(ports);
+        build(&wires)?;
+        let server = start_kea("b-services", "svc0", "udp", folders)?;
+        let place = Place { netns: Some("b-relay".to_owned()), logs: folders.logs.clone() };
+        let mut command = place.command(find_program("dhcrelay")?);
+        command.args(["-4", "-d", "-a", "--no-pid", "-iu", "up0"]);
+        for number in 1..=ports {
+            command.args(["-id", &wires::port(number)]);
+        }
+        let relay = place.start("b-dhcrelay", command.arg(SERVER.to_string()))?;
+        let relaying = vec![relay];
+        Ok(Self { name: "isc-dhcp-relay + Kea", clients: wires.clients, server, relaying, services: None })
+    }
+
+    /// Lastmile's relay and gateway before Kea, with FreeRADIUS to ask and Redis to tell.
+    pub fn lastmile(ports: usize, paths: &Paths, folders: &Folders, services: &ServicesSpec) -> Result<Self> {
+        let wires = wires::routed(ports);
+        build(&wires)?;
+        let server = start_kea("c-services", "svc0", "udp", folders)?;
+        let running = crate::services::start_beside_dhcp(services)?;
+        let gateway = gateway::start(paths, folders, services)?;
+        let relay = start_relay(ports, paths, folders)?;
+        let relaying = vec![relay, gateway];
+        let name = "Lastmile relay + BNG + Kea";
+        Ok(Self { name, clients: wires.clients, server, relaying, services: Some(running) })
+    }
+
+    /// Returns once the first client got an address.
+    pub fn wait_serving(&mut self) -> Result<()> {
+        let end = Instant::now() + START_LIMIT;
+        while load::run(&self.clients[..1], Duration::from_millis(500))?.exchanges == 0 {
+            self.check()?;
+            if Instant::now() > end {
+                let logs: Vec<String> = self.parts().map(|part| tail(&part.log, 10)).collect();
+                bail!("{}: no client got an address within 30 s\n{}", self.name, logs.join("\n"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Fails when one of the programs has ended.
+    pub fn check(&mut self) -> Result<()> {
+        for part in self.relaying.iter_mut().chain([&mut self.server]) {
+            if let Some(status) = part.exited() {
+                bail!("{} ended with {status}\n{}", part.name, tail(&part.log, 15));
+            }
+        }
+        Ok(())
+    }
+
+    /// CPU seconds that the programs between the clients and the server have used so far, user and kernel.
+    pub fn relaying_cpu(&self) -> Result<f64> {
+        self.relaying.iter().map(|part| cpu_seconds(part.pid())).sum()
+    }
+
+    /// Ends the programs, the gateway before those that it talks to.
+    pub fn stop(&mut self) {
+        for part in self.relaying.iter_mut().chain([&mut self.server]) {
+            part.stop(nix::sys::signal::Signal::SIGTERM, Duration::from_secs(5));
+        }
+        if let Some(services) = &mut self.services {
+            services.stop();
+        }
+    }
+
+    fn parts(&self) -> impl Iterator<Item = &Part> {
+        self.relaying.iter().chain([&self.server])
+    }
+}
+
+fn build(wires: &Wires) -> Result<()> {
+    for namespace in &wires.namespaces {
+        network::ip(None, &format!("netns add {}\n", namespace.name))?;
+        // IPv6 and path filters are not what is measured.
+        let script = "cd /proc/sys/net\necho 1 > ipv4/ip_forward\necho 0 > ipv4/conf/all/rp_filter\n\
+                      echo 0 > ipv4/conf/default/rp_filter\n\
+                      echo 1 > ipv6/conf/default/disable_ipv6 2>/dev/null || true\n";
+        network::in_namespace(&namespace.name, script)?;
+    }
+    network::ip(None, &wires.between).context("wires between the namespaces")?;
+    for namespace in &wires.namespaces {
+        network::ip(Some(&namespace.name), &namespace.lines).with_context(|| format!("links of {}", namespace.name))?;
+        let script: String = namespace
+            .finished
+            .iter()
+            .map(|link| format!("ethtool -K {link} tx off tso off gso off gro off\n"))
+            .collect();
+        network::in_namespace(&namespace.name, &script).with_context(|| format!("offloads of {}", namespace.name))?;
+    }
+    Ok(())
+}
+
+/// The same server for every way, but for its sockets: leases in its file, one thread.
+fn kea_config(interface: &str, sockets: &str, folder: &Path) -> Value {
+    json!({ "Dhcp4": {
+        "interfaces-config": { "interfaces": [interface], "dhcp-socket-type": sockets },
+        "lease-database": {
+            "type": "memfile", "persist": true, "name": folder.join("leases.csv"), "lfc-interval": 0,
+        },
+        "valid-lifetime": 3600,
+        "renew-timer": 1800,
+        "rebind-timer": 2700,
+        "store-extended-info": true,
+        "authoritative": true,
+        "multi-threading": { "enable-multi-threading": false },
+        "subnet4": [{
+            "id": 1,
+            "subnet": wires::POOL,
+            "pools": [{ "pool": "10.64.1.0 - 10.64.255.254" }],
+            "relay": { "ip-addresses": [ROUTER] },
+            "option-data": [{ "name": "routers", "data": ROUTER }],
+        }],
+        // A line per lease would be measured too.
+        "loggers": [{ "name": "kea-dhcp4", "severity": "WARN", "output_options": [{ "output": "stdout" }] }],
+    }})
+}
+
+fn start_kea(namespace: &str, interface: &str, sockets: &str, folders: &Folders) -> Result<Part> {
+    let folder = folders.disk.join(namespace);
+    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let file = folder.join("kea-dhcp4.conf");
+    fs::write(&file, serde_json::to_string_pretty(&kea_config(interface, sockets, &folder))?)
+        .with_context(|| format!("cannot write {}", file.display()))?;
+    let program = private_copy("kea-dhcp4", &folders.memory.join("bin"))?;
+    let place = Place { netns: Some(namespace.to_owned()), logs: folders.logs.clone() };
+    let mut command = place.command(program);
+    command.env("KEA_PIDFILE_DIR", &folder).env("KEA_LOCKFILE_DIR", &folder).arg("-c").arg(&file);
+    place.start(&format!("{namespace}-kea"), &mut command)
+}
+
+/// One circuit-id per port.
+fn relay_config(ports: usize) -> RelayConfig {
+    let port = |number| Port {
+        interface: wires::port(number),
+        circuit_id: format!("{{router}}|1/{number}"),
+        remote_id: line(number),
+    };
+    RelayConfig {
+        router: "ar-01".to_owned(),
+        lan: Side { interface: LAN.to_owned(), address: ROUTER },
+        uplink: Side { interface: "up0".to_owned(), address: UPLINK },
+        servers: vec![SERVER],
+        ports: (1..=ports).map(port).collect(),
+        hops_limit: 16,
+    }
+}
+
+/// A subscriber's line: the remote-id of his port, and his name for RADIUS.
+pub fn line(number: usize) -> String {
+    format!("line-{number:03}")
+}
+
+fn start_relay(ports: usize, paths: &Paths, folders: &Folders) -> Result<Part> {
+    let config = relay_config(ports);
+    config.check()?;
+    let file = folders.disk.join("relay.json");
+    fs::write(&file, serde_json::to_string_pretty(&config)?)?;
+    let place = Place { netns: Some("c-router".to_owned()), logs: folders.logs.clone() };
+    let mut command = place.command(paths.program("lastmile-relay")?);
+    place.start("c-relay", command.arg("run").arg("--config").arg(&file))
+}
+
+fn cpu_seconds(pid: u32) -> Result<f64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).with_context(|| format!("process {pid} is gone"))?;
+    ticks(&stat).map(|ticks| ticks as f64 / TICKS_PER_SECOND).with_context(|| format!("/proc/{pid}/stat: {stat}"))
+}
+
+/// utime + stime of proc(5). The program's name may hold anything, so fields are counted from its closing parenthesis.
+fn ticks(stat: &str) -> Option<u64> {
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
+    Some(fields.next()?.parse::<u64>().ok()? + fields.next()?.parse::<u64>().ok()?)
+}
+
+/// How many events the gateway published: proof that its whole work was measured.
+pub fn events(services: &ServicesSpec) -> Result<u64> {
+    let mut command = services.place.command(find_program("redis-cli")?);
+    command.env("REDISCLI_AUTH", &services.secrets.redis).args([
+        "-h",
+        &services.listen.to_string(),
+        "XLEN",
+        "bng_events",
+    ]);
+    let answer = crate::process::run(&mut command)?;
+    let count = answer.trim().parse().with_context(|| format!("Redis answered {answer:?}"))?;
+    ensure!(count > 0, "the gateway published no event: its sessions did not come up, so this measures nothing");
+    Ok(count)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cpu_time_is_found_behind_any_name() {
+        let stat = "7 (a) b (c) S 1 7 7 0 -1 4194560 100 0 0 0 250 50 3 4 20 0 1 0 100 1000 10";
+        assert_eq!(ticks(stat), Some(300));
+        assert_eq!(ticks("7 (a"), None);
+    }
+
+    #[test]
+    fn the_relay_takes_its_configuration() {
+        relay_config(64).check().expect("valid");
+    }
+}

@@ -1,0 +1,118 @@
+//! The gateway under test, and the services that it needs.
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use ipnet::Ipv4Net;
+use lastmile_types::BngId;
+use lastmile_types::config::{
+    AccessMode, Accounting, BngConfig, Dhcp, EventBus, Interfaces, Policy, Pool, Radius, RadiusServer, Routers,
+    StatusEndpoint,
+};
+use lastmile_types::session::Rates;
+
+use super::bed::{Folders, line};
+use super::wires::{MIDDLE, POOL, ROUTER, SERVER, UPLINK};
+use crate::gateways::write_keys;
+use crate::paths::Paths;
+use crate::process::{Part, Place};
+use crate::secrets::{Secrets, write_private};
+use crate::services::{ServicesSpec, User};
+use crate::topology::Topology;
+
+/// FreeRADIUS with a user per port, and Redis, beside the server.
+pub fn services(ports: usize, topology: &Topology, folders: &Folders) -> Result<ServicesSpec> {
+    let dir: PathBuf = folders.memory.join("services");
+    let user = |number| User { name: line(number), filter_id: "gold".to_owned() };
+    Ok(ServicesSpec {
+        place: Place { netns: Some("c-services".to_owned()), logs: folders.logs.clone() },
+        secrets: Secrets::generate(&dir.join("secrets"))?,
+        dir,
+        listen: SERVER,
+        dhcp_interface: "svc0".to_owned(),
+        dhcp: topology.dhcp.clone(),
+        subnets: Vec::new(),
+        clients: vec![Ipv4Net::new(SERVER, 24)?.trunc()],
+        users: (1..=ports).map(user).collect(),
+        durable: false,
+    })
+}
+
+fn config() -> Result<BngConfig> {
+    let config = BngConfig {
+        config_revision: "bench".to_owned(),
+        bng_id: BngId::new("bench", "bng-01").context("a BNG's id")?,
+        nas_identifier: "bng-01".to_owned(),
+        nas_ip_address: MIDDLE,
+        interfaces: Interfaces { subscriber: "access0".into(), uplink: "uplink0".into(), dhcp: "dhcp0".into() },
+        access_mode: AccessMode::Routed,
+        pools: vec![Pool { prefix: POOL.parse()?, gateway: ROUTER, next_hop: Some(UPLINK) }],
+        dhcp: Dhcp { servers: vec![SERVER] },
+        radius: Radius {
+            servers: vec![RadiusServer {
+                auth: SocketAddr::from((SERVER, 1812)),
+                acct: SocketAddr::from((SERVER, 1813)),
+                secret_file: "radius-secret".into(),
+                require_message_authenticator: true,
+            }],
+            password_file: "radius-password".into(),
+            user_name_template: "{remote}".into(),
+            timeout_ms: 1_000,
+            retries: 2,
+        },
+        accounting: Accounting { interim_seconds: 60, idle_after_seconds: 300, health_seconds: 10 },
+        event_bus: EventBus { url_file: "redis-url".into() },
+        kea: None,
+        routers: Routers { name_separator: "|".into(), liveness_seconds: 10 },
+        policies: vec![Policy {
+            name: "gold".to_owned(),
+            filter_id: Some("gold".to_owned()),
+            default: false,
+            rates: Rates {
+                down_kbps: Some(100_000),
+                up_kbps: Some(50_000),
+                down_burst_kbit: None,
+                up_burst_kbit: None,
+            },
+            idle_timeout_seconds: None,
+            session_timeout_seconds: None,
+            interim_seconds: None,
+        }],
+        protected: vec![Ipv4Net::new(SERVER, 24)?.trunc()],
+        status: StatusEndpoint {
+            listen: SocketAddr::from((MIDDLE, 9443)),
+            metrics_listen: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 9100)),
+            cert_file: "tls.crt".into(),
+            key_file: "tls.key".into(),
+            ca_file: "ca.crt".into(),
+        },
+    };
+    config.check()?;
+    Ok(config)
+}
+
+/// Writes the configuration folder and starts the gateway.
+pub fn start(paths: &Paths, folders: &Folders, services: &ServicesSpec) -> Result<Part> {
+    let (folder, state) = (folders.disk.join("gateway"), folders.disk.join("gateway-state"));
+    for path in [&folder, &state] {
+        fs::create_dir_all(path).with_context(|| format!("cannot make {}", path.display()))?;
+    }
+    let secrets = &services.secrets;
+    write_private(&folder.join("bng.json"), &serde_json::to_string_pretty(&config()?)?)?;
+    write_private(&folder.join("radius-secret"), &secrets.radius)?;
+    write_private(&folder.join("radius-password"), &secrets.subscriber)?;
+    write_private(&folder.join("redis-url"), &format!("redis://:{}@{SERVER}:6379", secrets.redis))?;
+    write_keys(&folder, "bng-01.bench.bng.lastmile.io")?;
+    let place = Place { netns: Some("c-gateway".to_owned()), logs: folders.logs.clone() };
+    let mut command = place.command(paths.program("lastmile-bng")?);
+    place.start("c-bng", command.arg("run").arg("--config-dir").arg(&folder).arg("--state-dir").arg(&state))
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_gateway_takes_its_configuration() {
+        super::config().expect("valid");
+    }
+}

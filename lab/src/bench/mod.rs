@@ -1,0 +1,144 @@
+//! `lab bench`: what a subscriber's DHCP exchange costs through Lastmile, beside what one would use instead.
+//!
+//! Three ways to the same Kea stand side by side in namespaces of their own and are measured in turns, so that whatever else the
+//! machine does falls on all of them: Kea alone, isc-dhcp-relay before it, and Lastmile's relay and gateway before it (with
+//! FreeRADIUS asked and events published on Redis). Nothing is left on the machine but the report and the programs' logs.
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use nix::sched::CloneFlags;
+use serde::{Deserialize, Serialize};
+
+use crate::isolation;
+use crate::paths::Paths;
+use crate::topology::Topology;
+
+mod bed;
+mod figures;
+mod gateway;
+mod load;
+mod report;
+mod wires;
+
+use bed::{Bed, Folders};
+use figures::Sample;
+
+/// The verb that the program calls itself with.
+pub const INSIDE: &str = "bench-inside";
+/// Client interfaces of each way.
+const PORTS: usize = 64;
+
+/// How long to measure.
+#[derive(Debug, Clone, clap::Args, Serialize, Deserialize)]
+pub struct Length {
+    /// How often each way is measured
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub rounds: u32,
+    /// Seconds of load in each round
+    #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..=600))]
+    pub seconds: u32,
+}
+
+/// What the half inside the namespaces is told, as JSON.
+#[derive(Debug, Serialize, Deserialize)]
+struct Inside {
+    length: Length,
+    bin_dir: PathBuf,
+    memory: PathBuf,
+    disk: PathBuf,
+}
+
+/// Measures in namespaces of their own, and removes what they leave.
+pub fn outside(paths: &Paths, length: &Length) -> Result<ExitCode> {
+    ensure!(nix::unistd::geteuid().is_root(), "the bench makes network namespaces: run it as root");
+    for program in ["lastmile-relay", "lastmile-bng"] {
+        paths.program(program)?;
+    }
+    let pid = std::process::id();
+    let memory = PathBuf::from(format!("/run/lastmile-bench-{pid}"));
+    let disk = folder(paths).join(format!("work-{pid}"));
+    let inside = Inside { length: length.clone(), bin_dir: paths.bin.clone(), memory, disk };
+    let mut child = isolation::spawn(&[INSIDE, &serde_json::to_string(&inside)?], CloneFlags::CLONE_NEWNET)?;
+    let signals = isolation::catch_signals()?;
+    let mut interrupted = false;
+    let status = loop {
+        if isolation::signalled(&signals) {
+            interrupted = true;
+            let _ = child.kill();
+        }
+        if let Some(status) = child.try_wait()? {
+            break status;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    };
+    let _ = std::fs::remove_dir(&inside.memory);
+    let _ = std::fs::remove_dir_all(&inside.disk);
+    Ok(match (interrupted, status.success()) {
+        (true, _) => ExitCode::from(130),
+        (false, true) => ExitCode::SUCCESS,
+        (false, false) => ExitCode::FAILURE,
+    })
+}
+
+/// The half inside the namespaces. Its end is the end of every program that it started.
+pub fn inside(paths: &Paths, topology: &Topology, told: &str) -> Result<ExitCode> {
+    let told: Inside = serde_json::from_str(told).context("this verb is the lab's own")?;
+    let mut paths = paths.clone();
+    paths.bin = told.bin_dir;
+    isolation::enter()?;
+    isolation::mount_tmpfs(told.memory.to_str().context("a path in UTF-8")?)?;
+    isolation::mount_tmpfs("/run/netns")?;
+    let folders = Folders { disk: told.disk, memory: told.memory, logs: folder(&paths).join("logs") };
+    let _ = std::fs::remove_dir_all(&folders.logs);
+    std::fs::create_dir_all(&folders.disk).with_context(|| format!("cannot make {}", folders.disk.display()))?;
+    std::fs::write("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1").ok();
+    let services = gateway::services(PORTS, topology, &folders)?;
+    let mut beds = [
+        Bed::alone(PORTS, &folders)?,
+        Bed::isc_relay(PORTS, &folders)?,
+        Bed::lastmile(PORTS, &paths, &folders, &services)?,
+    ];
+    let samples = measure(&mut beds, &told.length)?;
+    let events = bed::events(&services)?;
+    beds.iter_mut().for_each(Bed::stop);
+    print(&paths, &beds, &samples, events)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// One list of samples per bed, one sample per round. Each round begins with another bed.
+fn measure(beds: &mut [Bed; 3], length: &Length) -> Result<[Vec<Sample>; 3]> {
+    for bed in &mut *beds {
+        bed.wait_serving()?;
+        // Leases, sessions and caches are there before it counts.
+        load::run(&bed.clients, Duration::from_secs(1))?;
+        println!("ready: {}", bed.name);
+    }
+    let load = Duration::from_secs(length.seconds.into());
+    let mut samples = [const { Vec::new() }; 3];
+    for round in 0..length.rounds as usize {
+        for turn in 0..beds.len() {
+            let place = (round + turn) % beds.len();
+            let bed = &mut beds[place];
+            let sample = Sample::take(bed, load)?;
+            println!("round {}/{}: {:<28}{sample}", round + 1, length.rounds, bed.name);
+            samples[place].push(sample);
+        }
+    }
+    Ok(samples)
+}
+
+fn print(paths: &Paths, beds: &[Bed; 3], samples: &[Vec<Sample>; 3], events: u64) -> Result<()> {
+    let figures = figures::compare([beds[0].name, beds[1].name, beds[2].name], samples);
+    let file = folder(paths).join("report.json");
+    report::write(&figures, &file)?;
+    println!("\n{PORTS} clients at once, or one alone; medians of {} rounds\n", samples[0].len());
+    print!("{}", report::table(&figures));
+    println!("\nthe gateway published {events} events; the figures are in {}", file.display());
+    Ok(())
+}
+
+fn folder(paths: &Paths) -> PathBuf {
+    paths.root.join("target/bench")
+}
