@@ -22,7 +22,7 @@ use crate::{
 /// How long a poll waits for news.
 const WAIT: Duration = Duration::from_secs(10);
 /// How long it waits where something is held back from being written.
-const WAIT_HELD_BACK: Duration = Duration::from_secs(2);
+const WAIT_HELD_BACK: Duration = Duration::from_secs(1);
 /// Between two polls, however much news there is.
 const PAUSE: Duration = Duration::from_millis(400);
 

@@ -1,7 +1,7 @@
 //! AccessRouter: shows what gateways found of routers, and makes objects of those that nobody declared.
 //!
 //! The gateways report routers as events; the ingestor keeps the latest of each in PostgreSQL, which is looked up here every
-//! ten seconds. An object of a discovered router belongs to its gateway and goes with it; declared ones stay.
+//! three seconds. An object of a discovered router belongs to its gateway and goes with it; declared ones stay.
 
 use std::{sync::Arc, time::Duration};
 
@@ -24,7 +24,7 @@ use crate::{
 };
 
 const MANAGER: &str = "lastmile-operator-accessrouter";
-const PERIOD: Duration = Duration::from_secs(10);
+const PERIOD: Duration = Duration::from_secs(3);
 /// On objects of routers that nobody declared.
 const DISCOVERED: &str = "lastmile.io/discovered";
 /// Between two writes that only change times.

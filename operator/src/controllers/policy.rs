@@ -21,7 +21,7 @@ use crate::{
 
 const MANAGER: &str = "lastmile-operator-policy";
 /// How often the numbers of sessions are looked up.
-const PERIOD: Duration = Duration::from_secs(10);
+const PERIOD: Duration = Duration::from_secs(3);
 
 /// Runs until the process ends.
 pub async fn run(context: Arc<Context>) {

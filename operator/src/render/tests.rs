@@ -1,0 +1,132 @@
+//! Every rendered object as it is sent to the API server.
+
+use ipnet::Ipv4Net;
+use k8s_openapi::ByteString;
+use serde_json::{Value, json};
+
+use super::{
+    config::{Ingredients, Rendered, config_secret_name, referenced, render},
+    fixtures::{NOW, authority, bng, material, policy, secrets},
+    policies::{Compiled, applied, compile, rate_text},
+    workload::{Image, disruption_budget, service, stateful_set},
+};
+
+fn image() -> Image {
+    Image { reference: "lastmile/bng:0123abcd".into(), pull_policy: "Never".into(), log: "info".into() }
+}
+
+fn rendered(bng: &lastmile_crds::BNG) -> Result<Rendered, super::config::Problem> {
+    let protected: Vec<Ipv4Net> = ["10.231.0.0/24", "10.96.0.0/16"].map(|net| net.parse().unwrap()).into();
+    render(&Ingredients {
+        bng,
+        address: [10, 231, 0, 11].into(),
+        policies: applied(&[policy("gold", json!({ "rates": { "downKbps": 100_000, "upKbps": 50_000 } }))]),
+        protected,
+        secrets: &secrets(),
+        material: &material(),
+        authority: &authority(),
+    })
+}
+
+/// The Secret with its files as text and what differs in every run taken out.
+fn readable(rendered: &Rendered) -> Value {
+    let mut secret = rendered.secret.clone();
+    for (name, value) in secret["data"].as_object_mut().unwrap() {
+        let bytes: ByteString = serde_json::from_value(value.clone()).unwrap();
+        let text = String::from_utf8(bytes.0).unwrap().replace(&rendered.revision, "REVISION");
+        *value = match name.as_str() {
+            "bng.json" => serde_json::from_str(&text).unwrap(),
+            "ca.crt" => json!("AUTHORITY"),
+            _ => json!(text),
+        };
+    }
+    let annotations = secret["metadata"]["annotations"].as_object_mut().unwrap();
+    annotations["lastmile.io/signed-by"] = json!("FINGERPRINT");
+    annotations["lastmile.io/config-revision"] = json!("REVISION");
+    secret
+}
+
+#[test]
+fn the_configuration() {
+    insta::assert_yaml_snapshot!(readable(&rendered(&bng()).unwrap()));
+}
+
+#[test]
+fn the_workload() {
+    let bng = bng();
+    insta::assert_yaml_snapshot!("stateful_set", stateful_set(&bng, "bng-01", &image()));
+    insta::assert_yaml_snapshot!("disruption_budget", disruption_budget(&bng));
+    insta::assert_yaml_snapshot!("service", service(&bng));
+}
+
+#[test]
+fn the_configurations_revision_follows_every_byte() {
+    let (authority, material) = (authority(), material());
+    let revision = |secrets: &_, bng: &lastmile_crds::BNG| {
+        let ingredients = Ingredients {
+            bng,
+            address: [10, 231, 0, 11].into(),
+            policies: vec![],
+            protected: vec![],
+            secrets,
+            material: &material,
+            authority: &authority,
+        };
+        render(&ingredients).unwrap().revision
+    };
+    let (bng, mut secrets) = (bng(), secrets());
+    let before = revision(&secrets, &bng);
+    assert_eq!(before, revision(&secrets, &bng));
+    secrets.values_mut().next().unwrap().push(b'!');
+    assert_ne!(before, revision(&secrets, &bng));
+}
+
+#[test]
+fn a_missing_secret_is_named() {
+    let mut bng = bng();
+    bng.spec.event_bus.secret_ref.name = "elsewhere".into();
+    let problem = rendered(&bng).unwrap_err();
+    assert_eq!(problem.reason, "SecretMissing");
+    assert_eq!(problem.message, r#"there is no key "url" in a Secret "elsewhere" in namespace edge: create it"#);
+    assert_eq!(referenced(&bng).len(), 3);
+    assert_eq!(config_secret_name(&bng), "bng-01-config");
+}
+
+#[test]
+fn multus_is_refused_for_now() {
+    let mut bng = bng();
+    bng.spec.network.mode = lastmile_crds::NetworkMode::Multus;
+    assert_eq!(rendered(&bng).unwrap_err().reason, "MultusNotSupported");
+}
+
+#[test]
+fn the_budget_lets_go_when_told() {
+    let mut bng = bng();
+    assert_eq!(disruption_budget(&bng)["spec"]["maxUnavailable"], 0);
+    bng.metadata.annotations = Some([("lastmile.io/allow-disruption".into(), "true".into())].into());
+    assert_eq!(disruption_budget(&bng)["spec"]["maxUnavailable"], 1);
+}
+
+#[test]
+fn of_two_policies_with_one_filter_id_the_first_counts() {
+    let default = json!({ "selector": { "default": true } });
+    let all = [
+        policy("silver", default.clone()),
+        policy("bronze", json!({ "selector": { "filterId": "silver", "default": true } })),
+        policy("copper", default),
+    ];
+    let compiled = compile(&all);
+    assert_eq!(compiled.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["bronze", "copper", "silver"]);
+    assert_eq!(compiled[2].1, Compiled::SameFilterId("bronze".into()));
+    let defaults: Vec<_> = applied(&all).into_iter().map(|policy| (policy.name, policy.default)).collect();
+    assert_eq!(defaults, [("bronze".to_owned(), true), ("copper".to_owned(), false)]);
+    let mut going = policy("gold", json!({}));
+    going.metadata.deletion_timestamp = Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(NOW));
+    assert_eq!(applied(&[going]), []);
+}
+
+#[test]
+fn rates_are_for_people() {
+    let texts = [None, Some(64), Some(50_000), Some(2_000_000)].map(rate_text);
+    assert_eq!(texts, ["unlimited", "64 kbit/s", "50 Mbit/s", "2 Gbit/s"]);
+}

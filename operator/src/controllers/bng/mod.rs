@@ -7,6 +7,8 @@ mod plan;
 pub mod publish;
 mod reconcile;
 mod status;
+#[cfg(test)]
+mod status_tests;
 
 use std::{sync::Arc, time::Duration};
 

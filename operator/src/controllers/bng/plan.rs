@@ -129,3 +129,87 @@ pub fn pod_problem(pod: &Pod) -> Option<Finding> {
     let (reason, message) = waiting.or(unscheduled)?;
     (reason != "ContainerCreating").then(|| Finding::bad(&reason, format!("pod {}: {message}", pod.name_any())))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::render::fixtures::{authority, bng, material, secrets};
+
+    fn nodes() -> Vec<NodeFacts> {
+        let node = json!({
+            "metadata": { "name": "bng-01", "labels": { "lastmile.io/bng": "bng-01" } },
+            "spec": { "podCIDRs": ["10.244.1.0/24"] },
+            "status": {
+                "addresses": [{ "type": "InternalIP", "address": "10.231.0.11" }],
+                "conditions": [{ "type": "Ready", "status": "True" }],
+            },
+        });
+        vec![NodeFacts::of(&serde_json::from_value(node).unwrap())]
+    }
+
+    fn planned(bng: &BNG, nodes: &[NodeFacts], secrets: &BTreeMap<SecretKey, Vec<u8>>, pod: Option<&Pod>) -> Plan {
+        plan(&World {
+            bng,
+            nodes,
+            taken: &BTreeSet::new(),
+            pod,
+            empty: false,
+            policies: &[],
+            secrets,
+            material: &material(),
+            authority: &authority(),
+            protected: &[],
+            image: &Image { reference: "bng:1".into(), pull_policy: "Never".into(), log: "info".into() },
+        })
+    }
+
+    #[test]
+    fn a_gateway_with_all_it_needs_is_rendered_for_its_node() {
+        let plan = planned(&bng(), &nodes(), &secrets(), None);
+        assert_eq!((plan.node.as_deref(), plan.address), (Some("bng-01"), Some([10, 231, 0, 11].into())));
+        assert_eq!(plan.node_prepared.status, Some(true));
+        let objects = plan.objects.unwrap();
+        assert!(!objects.nudge_pod, "there is no pod to be told");
+        assert_eq!(objects.stateful_set["spec"]["replicas"], 1);
+    }
+
+    #[test]
+    fn what_is_missing_is_said_and_nothing_is_made() {
+        let plan = planned(&bng(), &[], &secrets(), None);
+        assert_eq!(plan.node_prepared.reason, "UnknownNode");
+        assert_eq!(plan.objects.unwrap_err().reason, "NotPlaced");
+        let plan = planned(&bng(), &nodes(), &BTreeMap::new(), None);
+        assert_eq!(plan.objects.unwrap_err().reason, "SecretMissing");
+    }
+
+    #[test]
+    fn only_a_pod_with_another_configuration_is_nudged() {
+        let revised = |revision: &str| -> Pod {
+            serde_json::from_value(json!({ "metadata": { "name": "bng-01-0", "annotations": { CONFIG_REVISION: revision } } }))
+                .unwrap()
+        };
+        let (bng, authority, material, secrets) = (bng(), authority(), material(), secrets());
+        let run = |pod: &Pod| {
+            plan(&World {
+                bng: &bng,
+                nodes: &nodes(),
+                taken: &BTreeSet::new(),
+                pod: Some(pod),
+                empty: false,
+                policies: &[],
+                secrets: &secrets,
+                material: &material,
+                authority: &authority,
+                protected: &[],
+                image: &Image { reference: "bng:1".into(), pull_policy: "Never".into(), log: "info".into() },
+            })
+            .objects
+            .unwrap()
+        };
+        let first = run(&revised("old"));
+        assert!(first.nudge_pod);
+        assert!(!run(&revised(&first.config.revision)).nudge_pod);
+    }
+}

@@ -131,11 +131,11 @@ async fn write(context: &Context, id: &BngId, status: &BngStatus) -> Result<(), 
     api.patch_status(id.name(), &PatchParams::apply(MANAGER).force(), &Patch::Apply(&patch)).await.map(drop)
 }
 
-/// An Event where Ready or the node changed.
+/// An Event where Ready changed; a pod that is only on its way is no news.
 async fn announce(context: &Context, bng: &BNG, before: &BngStatus, now: &BngStatus) {
     let ready = |status: &BngStatus| status.conditions.iter().find(|condition| condition.type_ == "Ready").cloned();
     let (was, Some(is)) = (ready(before), ready(now)) else { return };
-    if was.is_some_and(|was| was.status == is.status && was.reason == is.reason) || is.status == "Unknown" {
+    if was.is_some_and(|was| was.status == is.status && was.reason == is.reason) || is.status == "Unknown" || is.reason == "NoPod" {
         return;
     }
     let event = Event {

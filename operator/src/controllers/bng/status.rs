@@ -127,7 +127,7 @@ fn ready(prepared: &Prepared, contact: &Contact<'_>, findings: &[(&str, Finding)
     if let Err(problem) = &prepared.config
         && !matches!(contact, Contact::Heard(_))
     {
-        let cause = if prepared.node.is_none() { &prepared.node_prepared } else { problem };
+        let cause = if prepared.address.is_none() { &prepared.node_prepared } else { problem };
         return Finding::bad(&cause.reason, cause.message.clone());
     }
     match contact {
