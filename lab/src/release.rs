@@ -152,6 +152,23 @@ pub fn wait_for_sessions(
     }
 }
 
+/// Waits, not for long, until the objects' status has caught up with the sessions: so that what is shown next agrees.
+pub fn wait_for_status(topology: &Topology, context: &ClusterContext, limit: Duration) {
+    let end = Instant::now() + limit;
+    while Instant::now() < end && !status_is_current(topology, context).unwrap_or(false) {
+        std::thread::sleep(Duration::from_millis(400));
+    }
+}
+
+fn status_is_current(topology: &Topology, context: &ClusterContext) -> Result<bool> {
+    let list = run(context.kubectl().args(["get", "bngs,accessrouters", "--namespace", EDGE, "-o", "json"]))?;
+    let list: Value = serde_json::from_str(&list)?;
+    let items = list["items"].as_array().context("no list")?;
+    let sessions: u64 = items.iter().filter_map(|item| item["status"]["sessions"]["total"].as_u64()).sum();
+    let routers = items.iter().filter(|item| item["kind"] == "AccessRouter").count();
+    Ok(sessions >= topology.subscribers.len() as u64 && routers >= topology.routers.len())
+}
+
 fn authorized(context: &ClusterContext) -> Result<usize> {
     let list = run(context.kubectl().args(["get", "sessions", "-A", "-o", "json"]))?;
     let list: Value = serde_json::from_str(&list)?;
@@ -213,7 +230,7 @@ fn picture(context: &ClusterContext) -> String {
     };
     let pods = look("get pods -A -o wide");
     let mut text = format!("{pods}\n{}\n", look("get bngs -A -o wide"));
-    text.push_str(&last(&look("get events -A --sort-by=.lastTimestamp --field-selector type=Warning"), 12));
+    text.push_str(&last(&look("get events -A --sort-by=.lastTimestamp --field-selector type=Warning,reason!=MissingClusterDNS"), 12));
     for pod in pods.lines().skip(1).filter(|pod| !pod.contains("1/1") && !pod.contains("Completed")) {
         let mut words = pod.split_whitespace();
         if let (Some(namespace), Some(name)) = (words.next(), words.next()) {

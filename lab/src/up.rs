@@ -116,6 +116,7 @@ impl Lab {
         self.start_edge(progress)?;
         let wanted = self.topology.subscribers.iter().filter(|subscriber| subscriber.policy.is_some()).count();
         let first = release::wait_for_sessions(&context, wanted, progress, Duration::from_secs(90))?;
+        release::wait_for_status(&self.topology, &context, Duration::from_secs(15));
         let token = release::token(&context)?;
         let secrets = &self.spec.as_ref().context("no services")?.secrets;
         environment::write(&self.paths, &self.topology, secrets, environment::Cluster::Ready { token: &token })?;

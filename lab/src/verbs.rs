@@ -15,6 +15,7 @@ use crate::network::SWITCH;
 use crate::paths::Paths;
 use crate::preflight;
 use crate::process::tail;
+use crate::release::{EDGE, SYSTEM};
 use crate::supervisor::control::{self, Request};
 use crate::supervisor::{self, Holder, Phase, State, UpOptions, phase};
 use crate::topology::Topology;
@@ -153,10 +154,30 @@ pub fn logs(paths: &Paths, part: Option<&str>) -> Result<ExitCode> {
         }
         return Ok(ExitCode::SUCCESS);
     };
-    let path = paths.log(part);
-    let mut file = File::open(&path).with_context(|| format!("no log {part}; `lab logs` lists them"))?;
-    std::io::copy(&mut file, &mut std::io::stdout())?;
-    Ok(ExitCode::SUCCESS)
+    match File::open(paths.log(part)) {
+        Ok(mut file) => {
+            std::io::copy(&mut file, &mut std::io::stdout())?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(_) => pod_logs(paths, part),
+    }
+}
+
+/// Becomes `kubectl logs` of what runs in Kubernetes: a gateway by its BNG's name, else a part of the release.
+fn pod_logs(paths: &Paths, part: &str) -> Result<ExitCode> {
+    let kubeconfig = paths.run.join("kubeconfig");
+    if !kubeconfig.is_file() {
+        bail!("no log {part}; `lab logs` lists them");
+    }
+    let mut kubectl = Command::new(paths.run.join("bin/kubectl"));
+    kubectl.env("KUBECONFIG", kubeconfig).args(["logs", "--all-containers", "--tail=-1"]);
+    let gateway = part.starts_with("bng-");
+    let error = if gateway {
+        kubectl.args(["--namespace", EDGE, "--selector", &format!("lastmile.io/bng={part}")]).exec()
+    } else {
+        kubectl.args(["--namespace", SYSTEM, &format!("deployment/lastmile-{part}")]).exec()
+    };
+    Err(error).context("cannot run kubectl")
 }
 
 /// Prints `lab/run/env`.
