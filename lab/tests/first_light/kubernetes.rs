@@ -39,7 +39,9 @@ pub fn sessions_are_listed(lab: &Lab) -> Result<(), String> {
         let count = |word: &str| table.lines().filter(|line| line.split_whitespace().any(|cell| cell == word)).count();
         ensure(count("AUTHORIZED") == 7 && count("REJECTED") == 1, || table.clone())?;
         ensure(table.lines().count() == 9, || table.clone())?;
-        for column in ["NAME", "SUBSCRIBER", "IP", "MAC", "STATE", "AUTH", "POLICY", "DOWN", "UP", "AGE", "BNG", "CIRCUIT"] {
+        for column in
+            ["NAME", "SUBSCRIBER", "IP", "MAC", "STATE", "AUTH", "POLICY", "DOWN", "UP", "AGE", "BNG", "CIRCUIT"]
+        {
             ensure(table.lines().next().is_some_and(|head| head.contains(column)), || format!("{column}:\n{table}"))?;
         }
         let rejected = lab.session_of("line-08")?;
@@ -55,7 +57,9 @@ pub fn sessions_by_name_and_label(lab: &Lab) -> Result<(), String> {
     ensure(again["spec"] == session["spec"], || format!("{again:#}"))?;
     let yaml = lab.kubectl(&format!("get session {name} -n {EDGE} -o yaml"))?;
     ensure(yaml.contains("remoteId: line-01"), || yaml.clone())?;
-    for (selector, count) in [("lastmile.io/bng=bng-01", 4), ("lastmile.io/auth=REJECTED", 1), ("lastmile.io/router in (ar-03,ar-04)", 4)] {
+    for (selector, count) in
+        [("lastmile.io/bng=bng-01", 4), ("lastmile.io/auth=REJECTED", 1), ("lastmile.io/router in (ar-03,ar-04)", 4)]
+    {
         let mut command = lab.command("kubectl");
         command.args(["get", "sessions", "-A", "--no-headers", "-l", selector]);
         let rows = crate::lab::output(&mut command)?;
@@ -101,7 +105,7 @@ pub fn bad_bng_is_refused(lab: &Lab) -> Result<(), String> {
     ensure(refusal.contains("servers"), || refusal)
 }
 
-pub fn missing_secret_heals(lab: &Lab) -> Result<(), String> {
+pub fn unknown_node_is_said(lab: &Lab) -> Result<(), String> {
     let mut bng = lab.json(&format!("get bng bng-01 -n {EDGE}"))?;
     bng["metadata"] = serde_json::json!({ "name": "bng-nowhere", "namespace": EDGE });
     bng["status"] = Value::Null;
@@ -114,4 +118,49 @@ pub fn missing_secret_heals(lab: &Lab) -> Result<(), String> {
     })?;
     lab.kubectl(&format!("delete bng bng-nowhere -n {EDGE} --timeout=30s"))?;
     ensure(said.contains("no-such-node"), || said)
+}
+
+/// The gateway goes on with the configuration that it has, and says what is missing until it is there again.
+pub fn missing_secret_heals(lab: &Lab) -> Result<(), String> {
+    let mut secret = lab.json(&format!("get secret radius -n {EDGE}"))?;
+    for field in ["resourceVersion", "uid", "creationTimestamp", "managedFields", "annotations"] {
+        secret["metadata"].as_object_mut().map(|metadata| metadata.remove(field));
+    }
+    lab.kubectl(&format!("delete secret radius -n {EDGE}"))?;
+    let said = eventually(30, || {
+        let bng = lab.json(&format!("get bng bng-01 -n {EDGE}"))?;
+        let conditions = bng["status"]["conditions"].to_string();
+        ensure(condition(&bng, "ConfigApplied") == Some("False"), || conditions.clone())?;
+        Ok(conditions)
+    });
+    lab.apply(&secret.to_string())?;
+    ensure(said.as_ref().is_ok_and(|said| said.contains("radius")), || format!("{said:?}"))?;
+    eventually(30, || {
+        let bng = lab.json(&format!("get bng bng-01 -n {EDGE}"))?;
+        let healed = condition(&bng, "ConfigApplied") == Some("True") && condition(&bng, "Ready") == Some("True");
+        ensure(healed, || format!("{:#}", bng["status"]["conditions"]))
+    })
+}
+
+/// `kubectl get sessions -w` tells of a session's end and of the next one's beginning while it runs.
+pub fn watch(lab: &Lab) -> Result<(), String> {
+    let mut watch = lab.command("kubectl");
+    watch.args(["get", "sessions", "-n", EDGE, "--watch-only", "--output-watch-events", "--no-headers"]);
+    let mut watch = watch.stdout(std::process::Stdio::piped()).spawn().map_err(|error| error.to_string())?;
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    let told = lab.run(&["subscriber", "release", "sub-06"]).and_then(|_| {
+        eventually(20, || lab.session_of("line-06").map_or(Ok(()), |_| Err("line-06 is still online".to_owned())))?;
+        lab.run(&["subscriber", "start", "sub-06"])?;
+        eventually(30, || {
+            let session = lab.session_of("line-06")?;
+            ensure(session["status"]["auth"] == "AUTHORIZED", || format!("{session:#}"))
+        })
+    });
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    let _ = watch.kill();
+    let seen = watch.wait_with_output().map_err(|error| error.to_string())?;
+    told?;
+    let seen = String::from_utf8_lossy(&seen.stdout).into_owned();
+    let line = |event: &str| seen.lines().any(|line| line.starts_with(event) && line.contains("line-06"));
+    ensure(line("DELETED") && line("ADDED") && line("MODIFIED"), || format!("the watch saw\n{seen}"))
 }

@@ -148,14 +148,16 @@ pub fn sh(line: &str) -> Result<String, String> {
     output(Command::new("sh").args(["-c", line]))
 }
 
-/// Runs a command; a failure holds what it printed.
+/// Runs a command; a failure holds what it printed, and nothing of its environment.
 pub fn output(command: &mut Command) -> Result<String, String> {
-    let output = command.output().map_err(|error| format!("{command:?}: {error}"))?;
+    let shown = std::iter::once(command.get_program()).chain(command.get_args());
+    let shown = shown.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ");
+    let output = command.output().map_err(|error| format!("{shown}: {error}"))?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     if output.status.success() {
         return Ok(text);
     }
-    Err(format!("{command:?}: {}\n{text}{}", output.status, String::from_utf8_lossy(&output.stderr)))
+    Err(format!("{shown}: {}\n{text}{}", output.status, String::from_utf8_lossy(&output.stderr)))
 }
 
 /// Lines like `export NAME=value` or `export NAME='value'`.

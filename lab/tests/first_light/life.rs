@@ -17,7 +17,9 @@ fn uid(session: &Value) -> String {
 fn history(lab: &Lab, uid: &str) -> Result<(String, u64, u64), String> {
     let row = lab.sql(
         "lastmile",
-        &format!("SELECT terminate_cause, input_octets, output_octets FROM sessions_history WHERE session_id = '{uid}'"),
+        &format!(
+            "SELECT terminate_cause, input_octets, output_octets FROM sessions_history WHERE session_id = '{uid}'"
+        ),
     )?;
     let mut cells = row.split('|');
     let cause = cells.next().filter(|cause| !cause.is_empty()).ok_or_else(|| format!("{uid} is not in the history"))?;
@@ -46,8 +48,12 @@ pub fn release(lab: &Lab) -> Result<(), String> {
     ensure(download >= octets(&session, "inputOctets"), || format!("the history has only {download} octets"))?;
     accounted(lab, &session, "User-Request", download, upload)?;
     ensure(lab.session_of("line-03").is_err(), || "the session is still live".into())?;
-    let kinds = lab.sql("lastmile", "SELECT count(*) FROM session_events WHERE event_type = 'SESSION_STOP'")?;
-    ensure(kinds == "1", || format!("{kinds} SESSION_STOP events after one release"))?;
+    let query = format!(
+        "SELECT count(*) FROM session_events WHERE event_type = 'SESSION_STOP' AND session_id = '{}'",
+        uid(&session)
+    );
+    let stops = lab.sql("lastmile", &query)?;
+    ensure(stops == "1", || format!("{stops} SESSION_STOP events after one release"))?;
     lab.run(&["subscriber", "start", "sub-03"])?;
     let next = eventually(40, || lab.session_of("line-03"))?;
     ensure(uid(&next) != uid(&session), || "a new session has the old one's identity".into())
@@ -63,8 +69,11 @@ pub fn delete_session(lab: &Lab) -> Result<(), String> {
 }
 
 pub fn delete_bng(lab: &Lab) -> Result<(), String> {
-    let sessions: Vec<Value> =
-        lab.sessions()?.into_iter().filter(|session| session["metadata"]["labels"]["lastmile.io/bng"] == "bng-02").collect();
+    let sessions: Vec<Value> = lab
+        .sessions()?
+        .into_iter()
+        .filter(|session| session["metadata"]["labels"]["lastmile.io/bng"] == "bng-02")
+        .collect();
     ensure(sessions.len() == 4, || format!("{} sessions on bng-02", sessions.len()))?;
     let bng = lab.json(&format!("get bng bng-02 -n {EDGE}"))?;
     ensure(condition(&bng, "Ready") == Some("True"), || format!("{:#}", bng["status"]))?;

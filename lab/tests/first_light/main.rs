@@ -24,6 +24,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("sessions_are_described_and_explained", kubernetes::describe_and_explain),
     ("routers_and_policies_are_listed", kubernetes::routers_and_policies),
     ("a_bng_that_cannot_work_is_refused_with_a_sentence", kubernetes::bad_bng_is_refused),
+    ("an_unknown_node_is_a_condition", kubernetes::unknown_node_is_said),
     ("a_missing_secret_is_a_condition_that_heals", kubernetes::missing_secret_heals),
     ("kea_saw_circuit_remote_and_relay_id", record::kea_saw_option_82),
     ("the_gate_is_open_for_the_authorized_only", gateway::gate_is_open_for_the_authorized),
@@ -35,7 +36,9 @@ const CHECKS: &[(&str, Check)] = &[
     ("a_gateway_killed_goes_on_where_it_was", restart::gateway_killed),
     ("control_plane_killed_heals_by_itself", restart::control_plane_killed),
     ("helm_upgrade_cuts_nobody_off", restart::helm_upgrade),
-    ("a_dead_dhcp_server_is_said_and_heals", restart::dhcp_server_stopped),
+    ("a_stopped_service_is_said_and_heals", restart::services_stopped),
+    ("a_second_lab_is_refused", restart::second_lab),
+    ("kubectl_get_sessions_watches", kubernetes::watch),
     ("a_release_moves_the_session_to_history", life::release),
     ("kubectl_delete_session_disconnects", life::delete_session),
     ("kubectl_delete_bng_drains", life::delete_bng),
@@ -46,7 +49,8 @@ fn main() {
     if arguments.list {
         libtest_mimic::run(&arguments, CHECKS.iter().map(|(name, _)| Trial::test(*name, || Ok(()))).collect()).exit();
     }
-    let lab: &'static Lab = Box::leak(Box::new(Lab::up().unwrap_or_else(|error| panic!("the lab did not come up: {error}"))));
+    let lab: &'static Lab =
+        Box::leak(Box::new(Lab::up().unwrap_or_else(|error| panic!("the lab did not come up: {error}"))));
     let trials = CHECKS
         .iter()
         .map(|&(name, check)| Trial::test(name, move || check(lab).map_err(|error| lab.failed(name, error))))

@@ -23,11 +23,16 @@ pub fn kea_saw_option_82(lab: &Lab) -> Result<(), String> {
 
 pub fn events_and_tables(lab: &Lab) -> Result<(), String> {
     eventually(60, || {
-        let kinds = lab.sql("lastmile", "SELECT string_agg(DISTINCT event_type::text, ' ' ORDER BY event_type::text) FROM session_events")?;
+        let kinds = lab.sql(
+            "lastmile",
+            "SELECT string_agg(DISTINCT event_type::text, ' ' ORDER BY event_type::text) FROM session_events",
+        )?;
         for kind in ["SESSION_START", "SESSION_UPDATE", "POLICY_APPLY", "ROUTER_UPDATE", "BNG_HEALTH_UPDATE"] {
             ensure(kinds.contains(kind), || format!("only {kinds}"))?;
         }
-        for (table, least) in [("sessions_active", 8), ("access_routers", 4), ("bng_registry", 2), ("bng_health_events", 2)] {
+        for (table, least) in
+            [("sessions_active", 8), ("access_routers", 4), ("bng_registry", 2), ("bng_health_events", 2)]
+        {
             let rows = lab.sql("lastmile", &format!("SELECT count(*) FROM {table}"))?;
             ensure(rows.parse::<u64>().is_ok_and(|rows| rows >= least), || format!("{table} has {rows} rows"))?;
         }

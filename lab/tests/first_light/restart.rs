@@ -80,21 +80,46 @@ pub fn helm_upgrade(lab: &Lab) -> Result<(), String> {
     let before = identities(lab)?;
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut helm = lab.command("helm");
-    helm.current_dir(root).args(["upgrade", "lastmile", "charts/lastmile", "-n", "lastmile-system", "--reuse-values", "--wait"]);
+    helm.current_dir(root).args([
+        "upgrade",
+        "lastmile",
+        "charts/lastmile",
+        "-n",
+        "lastmile-system",
+        "--reuse-values",
+        "--wait",
+    ]);
     output(helm.args(["--timeout", "90s", "--set", "log.filter=debug"]))?;
     ready(lab)?;
     unchanged(lab, &before)
 }
 
-pub fn dhcp_server_stopped(lab: &Lab) -> Result<(), String> {
-    let reachable = |wanted: &str| {
+/// A second lab on the machine is refused with a sentence, and the first one does not notice.
+pub fn second_lab(lab: &Lab) -> Result<(), String> {
+    let refusal = lab.run(&["up"]).err().ok_or("a second lab came up")?;
+    ensure(refusal.contains("lab down") && !refusal.contains("panicked"), || refusal)
+}
+
+/// Stops a service: its condition is False within 15 s while those online stay online, and True again when it is back.
+fn outage(lab: &Lab, service: &str, kind: &str) -> Result<(), String> {
+    let is = |wanted: &str| {
         let bng = lab.json(&format!("get bng bng-01 -n {EDGE}"))?;
-        let status = condition(&bng, "DhcpReachable").unwrap_or("missing").to_owned();
-        ensure(status == wanted, || format!("DhcpReachable is {status}"))
+        let status = condition(&bng, kind).unwrap_or("missing").to_owned();
+        ensure(status == wanted, || format!("{service} is stopped or started; {kind} is {status}, not {wanted}"))
     };
-    lab.run(&["service", "stop", "kea-dhcp4"])?;
-    eventually(20, || reachable("False"))?;
-    lab.exec("sub-01", &["ping", "-c", "1", "-W", "1", "198.51.100.10"])?;
-    lab.run(&["service", "start", "kea-dhcp4"])?;
-    eventually(30, || reachable("True"))
+    lab.run(&["service", "stop", service])?;
+    let said = eventually(15, || is("False"));
+    let online = lab.exec("sub-01", &["ping", "-c", "1", "-W", "1", "198.51.100.10"]);
+    lab.run(&["service", "start", service])?;
+    said?;
+    online?;
+    eventually(30, || is("True"))
+}
+
+pub fn services_stopped(lab: &Lab) -> Result<(), String> {
+    let before = identities(lab)?;
+    outage(lab, "kea-dhcp4", "DhcpReachable")?;
+    outage(lab, "freeradius", "RadiusReachable")?;
+    outage(lab, "redis", "EventsFlowing")?;
+    unchanged(lab, &before)
 }
