@@ -161,12 +161,23 @@ pub fn wait_for_status(topology: &Topology, context: &ClusterContext, limit: Dur
 }
 
 fn status_is_current(topology: &Topology, context: &ClusterContext) -> Result<bool> {
-    let list = run(context.kubectl().args(["get", "bngs,accessrouters", "--namespace", EDGE, "-o", "json"]))?;
+    let list = run(context.kubectl().args([
+        "get",
+        "bngs,accessrouters,subscriberpolicies",
+        "--namespace",
+        EDGE,
+        "-o",
+        "json",
+    ]))?;
     let list: Value = serde_json::from_str(&list)?;
     let items = list["items"].as_array().context("no list")?;
-    let sessions: u64 = items.iter().filter_map(|item| item["status"]["sessions"]["total"].as_u64()).sum();
-    let routers = items.iter().filter(|item| item["kind"] == "AccessRouter").count();
-    Ok(sessions >= topology.subscribers.len() as u64 && routers >= topology.routers.len())
+    let of = |kind: &'static str| items.iter().filter(move |item| item["kind"] == kind).map(|item| &item["status"]);
+    let sessions: u64 = of("BNG").filter_map(|status| status["sessions"]["total"].as_u64()).sum();
+    let bound: u64 = of("SubscriberPolicy").filter_map(|status| status["sessions"].as_u64()).sum();
+    let wanted = topology.subscribers.iter().filter(|subscriber| subscriber.policy.is_some()).count();
+    Ok(sessions >= topology.subscribers.len() as u64
+        && of("AccessRouter").count() >= topology.routers.len()
+        && bound >= wanted as u64)
 }
 
 fn authorized(context: &ClusterContext) -> Result<usize> {
@@ -230,7 +241,10 @@ fn picture(context: &ClusterContext) -> String {
     };
     let pods = look("get pods -A -o wide");
     let mut text = format!("{pods}\n{}\n", look("get bngs -A -o wide"));
-    text.push_str(&last(&look("get events -A --sort-by=.lastTimestamp --field-selector type=Warning,reason!=MissingClusterDNS"), 12));
+    text.push_str(&last(
+        &look("get events -A --sort-by=.lastTimestamp --field-selector type=Warning,reason!=MissingClusterDNS"),
+        12,
+    ));
     for pod in pods.lines().skip(1).filter(|pod| !pod.contains("1/1") && !pod.contains("Completed")) {
         let mut words = pod.split_whitespace();
         if let (Some(namespace), Some(name)) = (words.next(), words.next()) {
