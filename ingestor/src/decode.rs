@@ -117,12 +117,15 @@ fn position(entry: &Entry) -> Option<Position> {
     Some(Position { bng_instance_id, seq })
 }
 
-/// The error and all its causes, `: ` between them.
+/// The error and all its causes, `: ` between them. Some libraries' errors repeat their cause: it is said once.
 pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
-        text = format!("{text}: {error}");
+        let more = error.to_string();
+        if !text.ends_with(&more) {
+            text = format!("{text}: {more}");
+        }
         cause = error.source();
     }
     text

@@ -1,6 +1,6 @@
 //! `lastmile-ingestor`: see the crate's documentation.
 
-use std::{error::Error, process::ExitCode, time::Duration};
+use std::{error::Error, io::IsTerminal, process::ExitCode, time::Duration};
 
 use clap::Parser;
 use lastmile_ingestor::{
@@ -21,8 +21,12 @@ use tracing_subscriber::EnvFilter;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let filter = EnvFilter::try_from_env("LASTMILE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let filter = EnvFilter::try_from_env("LASTMILE_LOG").unwrap_or_else(|_| EnvFilter::new("info,sqlx=warn"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .init();
     match run(Cli::parse().verb).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -6,7 +6,7 @@ use std::{
 };
 
 use sqlx::{
-    PgPool,
+    Connection, PgConnection, PgPool,
     migrate::{MigrateError, Migrator},
     postgres::{PgConnectOptions, PgPoolOptions},
 };
@@ -48,7 +48,8 @@ pub fn pool(url: &str, connections: u32) -> Result<PgPool, sqlx::Error> {
 /// Waits for the database, at most `wait`, and applies what is missing.
 pub async fn migrate(pool: &PgPool, wait: Duration) -> Result<(), SchemaError> {
     let started = Instant::now();
-    while let Err(error) = sqlx::query("SELECT 1").execute(pool).await {
+    // Not through the pool, which does not say why it has no connection.
+    while let Err(error) = PgConnection::connect_with(&pool.connect_options()).await {
         if started.elapsed() + ATTEMPT_EVERY > wait {
             return Err(SchemaError::Unreachable { waited: started.elapsed(), source: error });
         }

@@ -72,7 +72,7 @@ impl Consumer {
             warn!(
                 error = chain(&error),
                 "no events are ingested: see that Redis and PostgreSQL run, are reachable from here and take the configured \
-                 passwords; next attempt in {:.1} s",
+                 passwords, and that `lastmile-ingestor migrate` was run; next attempt in {:.1} s",
                 wait.as_secs_f32()
             );
             self.pause(wait).await;
