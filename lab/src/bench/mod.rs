@@ -1,8 +1,9 @@
 //! `lab bench`: what a subscriber's DHCP exchange costs through Lastmile, beside what one would use instead.
 //!
 //! Three ways to the same Kea stand side by side in namespaces of their own and are measured in turns, so that whatever else the
-//! machine does falls on all of them: Kea alone, isc-dhcp-relay before it, and Lastmile's relay and gateway before it (with
-//! FreeRADIUS asked and events published on Redis). Nothing is left on the machine but the report and the programs' logs.
+//! machine does falls on all of them: Kea alone, isc-dhcp-relay before it, and Lastmile's relay and gateway before it. The devices
+//! come back again and again: their sessions begin (FreeRADIUS asked, events published) before it counts, and what counts are
+//! exchanges of devices that are known, as after a power cut. Nothing is left but the report and the programs' logs.
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -133,7 +134,7 @@ fn print(paths: &Paths, beds: &[Bed; 3], samples: &[Vec<Sample>; 3], events: u64
     let figures = figures::compare([beds[0].name, beds[1].name, beds[2].name], samples);
     let file = folder(paths).join("report.json");
     report::write(&figures, &file)?;
-    println!("\n{PORTS} clients at once, or one alone; medians of {} rounds\n", samples[0].len());
+    println!("\n{PORTS} known devices at once, or one alone; medians of {} rounds\n", samples[0].len());
     print!("{}", report::table(&figures));
     println!("\nthe gateway published {events} events; the figures are in {}", file.display());
     Ok(())

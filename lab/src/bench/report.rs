@@ -61,11 +61,18 @@ pub fn median(values: &[f64]) -> f64 {
 
 /// The figures as an aligned table.
 pub fn table(figures: &[Figure]) -> String {
-    let mut text =
-        format!("{:<44}{:>12}  {:<10}{:>24}{:>12}{:>8}\n", "", "median", "unit", "beside", "its median", "ratio");
-    for figure in figures {
-        let Figure { name, value, unit, reference, reference_value, ratio, .. } = figure;
-        let _ = writeln!(text, "{name:<44}{value:>12.2}  {unit:<10}{reference:>24}{reference_value:>12.2}{ratio:>8.2}");
+    let widest = |text: fn(&Figure) -> &str| figures.iter().map(|figure| text(figure).len()).max().unwrap_or(0);
+    let (name_width, other_width) = (widest(|figure| &figure.name), widest(|figure| &figure.reference) + 2);
+    let mut text = format!(
+        "{:<name_width$}{:>10}  {:<4}{:>other_width$}{:>12}{:>8}{:>22}\n",
+        "", "median", "", "beside", "its median", "ratio", "low – high"
+    );
+    for Figure { name, value, unit, reference, reference_value, ratio, low, high, .. } in figures {
+        let range = format!("{low:.2} – {high:.2}");
+        let _ = writeln!(
+            text,
+            "{name:<name_width$}{value:>10.2}  {unit:<4}{reference:>other_width$}{reference_value:>12.2}{ratio:>8.2}{range:>22}"
+        );
     }
     text
 }
