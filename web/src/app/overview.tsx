@@ -63,7 +63,7 @@ function Throughput({ points }: { points: Totals["throughput"]["points"] }) {
   );
   return (
     <Card title="Throughput" aside={<span className="text-xs text-faint">last hour, five-minute averages</span>}>
-      {points.length ? <Chart label="Throughput of all subscribers" times={times} series={series} format={bitRate} height={200} floor={1000} /> : <Empty title="No traffic reported yet" />}
+      {points.length ? <Chart label="Throughput of all subscribers" times={times} series={series} format={bitRate} height={200} floor={1000} span={3600} /> : <Empty title="No traffic reported yet" />}
     </Card>
   );
 }

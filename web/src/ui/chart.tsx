@@ -23,10 +23,12 @@ interface Props {
   height?: number;
   /** The greatest value that the axis shows at least. */
   floor?: number;
+  /** Seconds that the time axis shows at least, to the latest point. */
+  span?: number;
 }
 
 /** Lines over time, with the values below the pointer in the legend; without a pointer, the latest. */
-export function Chart({ label, times, series, format, height = 180, floor = 1 }: Props) {
+export function Chart({ label, times, series, format, height = 180, floor = 1, span = 300 }: Props) {
   const host = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
   const [at, setAt] = useState<number | null>(null);
@@ -36,7 +38,7 @@ export function Chart({ label, times, series, format, height = 180, floor = 1 }:
   useEffect(() => {
     const element = host.current;
     if (!element) return;
-    const made = new uPlot(options(element, series, format, height, floor, setAt), [[]], element);
+    const made = new uPlot(options(element, { series, format, height, floor, span }, setAt), [[]], element);
     plot.current = made;
     const resized = new ResizeObserver(() => made.setSize({ width: element.clientWidth, height }));
     resized.observe(element);
@@ -47,11 +49,11 @@ export function Chart({ label, times, series, format, height = 180, floor = 1 }:
     };
     // The data follow in the next effect; a new palette or new lines need a new plot.
     // eslint-disable-next-line react-hooks/exhaustive-deps
-  }, [theme, shape, height]);
+  }, [theme, shape, height, span]);
 
   useEffect(() => {
     plot.current?.setData([times, ...series.map((s) => s.values)]);
-  }, [times, series, theme, shape, height]);
+  }, [times, series, theme, shape, height, span]);
 
   const index = at ?? times.length - 1;
   const moment = times[index];
@@ -74,7 +76,9 @@ export function Chart({ label, times, series, format, height = 180, floor = 1 }:
 
 const valueText = (value: number | null | undefined, format: (value: number) => string) => (value == null ? "–" : format(value));
 
-function options(host: HTMLElement, series: Series[], format: Props["format"], height: number, floor: number, hover: (index: number | null) => void): uPlot.Options {
+type Look = Required<Pick<Props, "series" | "format" | "height" | "floor" | "span">>;
+
+function options(host: HTMLElement, { series, format, height, floor, span }: Look, hover: (index: number | null) => void): uPlot.Options {
   const style = getComputedStyle(host);
   const color = (name: string) => style.getPropertyValue(name).trim();
   const axis = { stroke: color("--faint"), font: `11px ${style.fontFamily}`, ticks: { show: false }, grid: { stroke: color("--line"), width: 1 } };
@@ -84,7 +88,7 @@ function options(host: HTMLElement, series: Series[], format: Props["format"], h
     padding: [8, 12, 0, 0],
     legend: { show: false },
     cursor: { y: false, points: { size: 6 }, drag: { x: false, y: false } },
-    scales: { x: { time: true }, y: { range: (_plot, _low, high) => [0, Math.max(floor, (high ?? 0) * 1.1)] } },
+    scales: { x: { time: true, range: (_plot, first, last) => windowOf(first, last, span) }, y: { range: (_plot, _low, high) => [0, Math.max(floor, (high ?? 0) * 1.1)] } },
     axes: [
       { ...axis, space: 80, size: 26, gap: 6, values: clock },
       { ...axis, size: 76, space: 34, values: (_plot, splits) => splits.map((v) => format(v)) },
@@ -95,6 +99,12 @@ function options(host: HTMLElement, series: Series[], format: Props["format"], h
     ],
     hooks: { setCursor: [(plot: uPlot) => hover(plot.cursor.idx ?? null)] },
   };
+}
+
+/** At least `span` seconds up to the last point. */
+function windowOf(first: number | null, last: number | null, span: number): [number, number] {
+  const end = last ?? Date.now() / 1000;
+  return [Math.min(first ?? end, end - span), end];
 }
 
 /** Hours and minutes; seconds where the labels are closer than a minute. */

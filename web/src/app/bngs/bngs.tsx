@@ -133,7 +133,7 @@ function HealthCharts({ bng, minutes }: { bng: Bng; minutes: number }) {
           <div className="grid gap-4 xl:grid-cols-3">
             {charts.map(({ title, ...chart }) => (
               <Card key={title} title={title}>
-                <Chart label={`${title} of ${bng.name}`} times={times} {...chart} />
+                <Chart label={`${title} of ${bng.name}`} times={times} span={minutes * 60} {...chart} />
               </Card>
             ))}
           </div>
@@ -164,5 +164,5 @@ function Load({ bng, minutes, height }: { bng: Bng; minutes: number; height: num
   const times = useMemo(() => timesOf(data ?? []), [data]);
   const series = useMemo(() => [{ label: "CPU, last hour", color: "--accent", values: (data ?? []).map((r) => r.cpuCores) }], [data]);
   if (!data?.length) return <Empty title="No health report in the last hour" />;
-  return <Chart label={`CPU of ${bng.name}`} times={times} series={series} format={cores} height={height} floor={0.05} />;
+  return <Chart label={`CPU of ${bng.name}`} times={times} series={series} format={cores} height={height} floor={0.05} span={minutes * 60} />;
 }

@@ -56,7 +56,7 @@ export function Events() {
         <Select value={bng} onChange={setBng} label="BNG" options={[["", "All BNGs"], ...names]} />
         <More query={query} />
       </PageHead>
-      <Card className="flex min-h-64 grow flex-col overflow-hidden">
+      <Card className="flex min-h-40 flex-col overflow-hidden">
         <Answered query={query}>
           {() =>
             rows.length ? (

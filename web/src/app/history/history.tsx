@@ -58,7 +58,7 @@ export function History() {
           </>
         )}
       </PageHead>
-      <Card className="flex min-h-64 grow flex-col overflow-hidden">
+      <Card className="flex min-h-40 flex-col overflow-hidden">
         <Answered query={query}>
           {() =>
             rows.length ? (

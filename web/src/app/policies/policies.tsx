@@ -5,7 +5,7 @@ import { usePolicies } from "@/api/queries";
 import { duration, limit } from "@/lib/format";
 import { Badge } from "@/ui/badge";
 import { Ago, Card, Facts, Mono, PageHead } from "@/ui/basics";
-import { Conditions } from "@/ui/bng-card";
+import { Conditions, isFailing } from "@/ui/bng-card";
 import { Answered, Empty } from "@/ui/states";
 
 /** The part of a SubscriberPolicy's spec that is shown; the API hands the spec on as it was written. */
@@ -56,7 +56,7 @@ function PolicyCard({ policy }: { policy: Policy }) {
       aside={
         <>
           {spec.selector?.default && <Badge tone="info">Default</Badge>}
-          {policy.phase && <Badge tone={policy.phase === "Ready" || policy.phase === "Applied" ? "good" : "quiet"}>{policy.phase}</Badge>}
+          {policy.phase && <Badge tone={policy.conditions.some(isFailing) ? "bad" : "good"}>{policy.phase}</Badge>}
         </>
       }
     >
@@ -70,7 +70,7 @@ function PolicyCard({ policy }: { policy: Policy }) {
           ["Interim accounting", never(spec.interimSeconds, "as the BNG")],
         ]}
       />
-      <Conditions conditions={policy.conditions} />
+      <Conditions conditions={policy.conditions.filter((c) => c.type !== policy.phase)} />
       <p className="border-t border-line px-4 py-2 text-xs text-faint">
         generation {policy.generation} · seen by the operator <Ago at={policy.observedAt} />
       </p>

@@ -45,7 +45,7 @@ export function Routers() {
         <SearchField value={q} onChange={setQ} label="Search name, address, BNG" />
         <More query={query} />
       </PageHead>
-      <Card className="flex min-h-64 grow flex-col overflow-hidden">
+      <Card className="flex min-h-40 flex-col overflow-hidden">
         <Answered query={query}>
           {() =>
             rows.length ? (

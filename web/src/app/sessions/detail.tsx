@@ -72,7 +72,7 @@ function Figures({ session }: { session: Session }) {
         {ended ? (
           <Stat label="Ended" value={ended.cause} note={<>{ended.detail} · <Ago at={ended.at} /></>} />
         ) : (
-          <Stat label="Policy" value={session.policy ?? "–"} note={`↓ ${limit(session.downKbps)} · ↑ ${limit(session.upKbps)}`} />
+          <Stat label="Policy" value={session.policy ?? "–"} note={session.auth === "AUTHORIZED" ? `↓ ${limit(session.downKbps)} · ↑ ${limit(session.upKbps)}` : "nothing is let through"} />
         )}
       </dl>
       {ended?.provisional && <p className="border-t border-line px-4 py-2 text-sm text-warn">Closed for a gateway that is gone; the gateway may still correct these figures.</p>}

@@ -69,7 +69,7 @@ function SessionList() {
       </PageHead>
       {live.error && <Failure error={live.error} />}
       {live.truncated && <p className="pb-2 text-sm text-warn">Only the latest {count(LIVE_LIMIT)} sessions are shown here.</p>}
-      <Card className="flex min-h-64 grow flex-col overflow-hidden">
+      <Card className="flex min-h-40 flex-col overflow-hidden">
         {!live.loaded ? (
           !live.error && <Loading label="Reading the sessions" />
         ) : rows.length ? (
