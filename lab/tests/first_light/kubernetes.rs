@@ -162,5 +162,5 @@ pub fn watch(lab: &Lab) -> Result<(), String> {
     told?;
     let seen = String::from_utf8_lossy(&seen.stdout).into_owned();
     let line = |event: &str| seen.lines().any(|line| line.starts_with(event) && line.contains("line-06"));
-    ensure(line("DELETED") && line("ADDED") && line("MODIFIED"), || format!("the watch saw\n{seen}"))
+    ensure(line("DELETED") && line("ADDED"), || format!("the watch saw\n{seen}"))
 }

@@ -54,6 +54,19 @@ impl Lab {
         output(Command::new(&self.program).args(arguments))
     }
 
+    /// `lab ARGUMENTS…` as if it had been built in another clone of the repository.
+    pub fn run_as_another_clone(&self, clone: &std::path::Path, arguments: &[&str]) -> Result<String, String> {
+        let copy = |from: &std::path::Path, to: &str| {
+            let to = clone.join(to);
+            std::fs::create_dir_all(to.parent().unwrap_or(clone)).and_then(|()| std::fs::copy(from, &to)).map(|_| to)
+        };
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+        let io = |error: std::io::Error| error.to_string();
+        copy(&root.join("topology.toml"), "lab/topology.toml").map_err(io)?;
+        let program = copy(&self.program, "target/debug/lab").map_err(io)?;
+        output(Command::new(program).current_dir(clone).args(arguments))
+    }
+
     /// `lab exec NODE -- COMMAND…`
     pub fn exec(&self, node: &str, command: &[&str]) -> Result<String, String> {
         self.run(&[&["exec", node, "--"], command].concat())

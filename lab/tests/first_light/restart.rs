@@ -94,10 +94,16 @@ pub fn helm_upgrade(lab: &Lab) -> Result<(), String> {
     unchanged(lab, &before)
 }
 
-/// A second lab on the machine is refused with a sentence, and the first one does not notice.
+/// A lab of another clone is refused with a sentence, the same one says that it is up, and nobody is cut off.
 pub fn second_lab(lab: &Lab) -> Result<(), String> {
-    let refusal = lab.run(&["up"]).err().ok_or("a second lab came up")?;
-    ensure(refusal.contains("lab down") && !refusal.contains("panicked"), || refusal)
+    let again = lab.run(&["up"])?;
+    ensure(again.contains("up already"), || again)?;
+    let clone = std::env::temp_dir().join(format!("lastmile-e2e-clone-{}", std::process::id()));
+    let refused = lab.run_as_another_clone(&clone, &["up"]);
+    let _ = std::fs::remove_dir_all(&clone);
+    let refusal = refused.err().ok_or("a second lab came up")?;
+    ensure(refusal.contains("lab down") && !refusal.contains("panicked"), || refusal)?;
+    lab.exec("sub-01", &["ping", "-c", "1", "-W", "1", "198.51.100.10"]).map(drop)
 }
 
 /// Stops a service: its condition is False within 15 s while those online stay online, and True again when it is back.
