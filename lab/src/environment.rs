@@ -64,7 +64,7 @@ pub fn dashboard_url(topology: &Topology) -> String {
 
 /// The event bus with its password.
 pub fn redis_url(topology: &Topology, secrets: &Secrets) -> String {
-    format!("redis://:{}@{}:6379", secrets.redis, topology.services.management.addr())
+    format!("redis://default:{}@{}:6379", secrets.redis, topology.services.management.addr())
 }
 
 #[cfg(test)]
@@ -91,7 +91,7 @@ mod tests {
         export LASTMILE_LASTMILE_DATABASE_URL='postgres://lastmile:p1@10.231.0.2:5432/lastmile'
         export LASTMILE_KEA_DATABASE_URL='postgres://kea:p2@10.231.0.2:5432/kea'
         export LASTMILE_RADIUS_DATABASE_URL='postgres://radius:p3@10.231.0.2:5432/radius'
-        export LASTMILE_REDIS_URL='redis://:p4@10.231.0.2:6379'
+        export LASTMILE_REDIS_URL='redis://default:p4@10.231.0.2:6379'
         export LASTMILE_KEA_URL='http://10.231.0.2:8000'
         export LASTMILE_RADIUS='10.231.0.2:1812'
         export KUBECONFIG='/clone/lab/run/kubeconfig'
