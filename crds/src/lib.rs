@@ -4,6 +4,8 @@
 //! Values that Kubernetes cannot check by type (addresses, prefixes) stay text here and are parsed by the operator, so that
 //! one odd object never stops the listing of the others.
 
+#![allow(clippy::duplicated_attributes, reason = "each printer column has a type and a description of its own")]
+
 mod accessrouter;
 mod bng;
 mod policy;
