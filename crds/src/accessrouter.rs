@@ -21,14 +21,57 @@ use crate::text::Ipv4;
     derive = "PartialEq",
     category = "lastmile",
     doc = "A router between subscribers and a BNG. It is discovered from the DHCP messages it relays, or declared.",
-    printcolumn(name = "BNG", type_ = "string", json_path = ".spec.bngRef.name", description = "The gateway that it relays to"),
-    printcolumn(name = "Giaddr", type_ = "string", json_path = ".status.giaddr", description = "The address that it relays from"),
-    printcolumn(name = "Alive", type_ = "boolean", json_path = ".status.alive", description = "It answers, or relayed DHCP lately"),
-    printcolumn(name = "Sessions", type_ = "integer", json_path = ".status.sessions", description = "Subscribers behind it"),
-    printcolumn(name = "Last Seen", type_ = "date", json_path = ".status.lastSeen", description = "When it last showed life"),
-    printcolumn(name = "Router", type_ = "string", json_path = ".status.routerName", priority = 1, description = "Its own name, the circuit-id's prefix"),
-    printcolumn(name = "RTT", type_ = "string", json_path = ".status.rtt", priority = 1, description = "Last round trip"),
-    printcolumn(name = "Discovered", type_ = "boolean", json_path = ".status.discovered", priority = 1, description = "Nobody declared it"),
+    printcolumn(
+        name = "BNG",
+        type_ = "string",
+        json_path = ".spec.bngRef.name",
+        description = "The gateway that it relays to"
+    ),
+    printcolumn(
+        name = "Giaddr",
+        type_ = "string",
+        json_path = ".status.giaddr",
+        description = "The address that it relays from"
+    ),
+    printcolumn(
+        name = "Alive",
+        type_ = "boolean",
+        json_path = ".status.alive",
+        description = "It answers, or relayed DHCP lately"
+    ),
+    printcolumn(
+        name = "Sessions",
+        type_ = "integer",
+        json_path = ".status.sessions",
+        description = "Subscribers behind it"
+    ),
+    printcolumn(
+        name = "Last Seen",
+        type_ = "date",
+        json_path = ".status.lastSeen",
+        description = "When it last showed life"
+    ),
+    printcolumn(
+        name = "Router",
+        type_ = "string",
+        json_path = ".status.routerName",
+        priority = 1,
+        description = "Its own name, the circuit-id's prefix"
+    ),
+    printcolumn(
+        name = "RTT",
+        type_ = "string",
+        json_path = ".status.rtt",
+        priority = 1,
+        description = "Last round trip"
+    ),
+    printcolumn(
+        name = "Discovered",
+        type_ = "boolean",
+        json_path = ".status.discovered",
+        priority = 1,
+        description = "Nobody declared it"
+    ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase")]

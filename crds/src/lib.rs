@@ -13,8 +13,8 @@ mod text;
 
 pub use accessrouter::{AccessRouter, AccessRouterSpec, AccessRouterStatus, ObjectName};
 pub use bng::{
-    AccessMode, Accounting, Amounts, Attachment, BNG, BngSpec, Dhcp, EventBus, Kea, KeaForm, Network, NetworkMode, Placement,
-    Pool, Radius, RadiusServer, Resources, Routers, SecretKey,
+    AccessMode, Accounting, Amounts, Attachment, BNG, BngSpec, Dhcp, EventBus, Kea, KeaForm, Network, NetworkMode,
+    Placement, Pool, Radius, RadiusServer, Resources, Routers, SecretKey,
 };
 pub use bng_status::{BngStatus, SessionCounts};
 pub use policy::{Rates, Selector, SubscriberPolicy, SubscriberPolicySpec, SubscriberPolicyStatus};

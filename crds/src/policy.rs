@@ -19,11 +19,33 @@ use serde::{Deserialize, Serialize};
     derive = "PartialEq",
     category = "lastmile",
     doc = "Rates and timeouts for a kind of subscriber, on every BNG of its namespace.",
-    printcolumn(name = "Down", type_ = "string", json_path = ".status.down", description = "Limit towards the subscriber"),
+    printcolumn(
+        name = "Down",
+        type_ = "string",
+        json_path = ".status.down",
+        description = "Limit towards the subscriber"
+    ),
     printcolumn(name = "Up", type_ = "string", json_path = ".status.up", description = "Limit from the subscriber"),
-    printcolumn(name = "Sessions", type_ = "integer", json_path = ".status.sessions", description = "Sessions that it applies to now"),
-    printcolumn(name = "Filter-Id", type_ = "string", json_path = ".spec.selector.filterId", priority = 1, description = "The RADIUS Filter-Id that chooses it"),
-    printcolumn(name = "Default", type_ = "boolean", json_path = ".spec.selector.default", priority = 1, description = "Applies where nothing else does"),
+    printcolumn(
+        name = "Sessions",
+        type_ = "integer",
+        json_path = ".status.sessions",
+        description = "Sessions that it applies to now"
+    ),
+    printcolumn(
+        name = "Filter-Id",
+        type_ = "string",
+        json_path = ".spec.selector.filterId",
+        priority = 1,
+        description = "The RADIUS Filter-Id that chooses it"
+    ),
+    printcolumn(
+        name = "Default",
+        type_ = "boolean",
+        json_path = ".spec.selector.default",
+        priority = 1,
+        description = "Applies where nothing else does"
+    ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase")]

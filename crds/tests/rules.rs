@@ -86,7 +86,13 @@ fn a_bng_that_cannot_work_is_refused_with_a_sentence() {
 #[test]
 fn a_burst_needs_a_rate() {
     let policy = |rates: Value| json!({ "metadata": { "name": "gold" }, "spec": { "rates": rates } });
-    assert_eq!(refusals::<SubscriberPolicy>(&policy(json!({ "downKbps": 1000, "downBurstKbit": 512 }))), Vec::<String>::new());
-    assert_eq!(refusals::<SubscriberPolicy>(&policy(json!({ "downBurstKbit": 512 }))), ["downBurstKbit needs downKbps"]);
+    assert_eq!(
+        refusals::<SubscriberPolicy>(&policy(json!({ "downKbps": 1000, "downBurstKbit": 512 }))),
+        Vec::<String>::new()
+    );
+    assert_eq!(
+        refusals::<SubscriberPolicy>(&policy(json!({ "downBurstKbit": 512 }))),
+        ["downBurstKbit needs downKbps"]
+    );
     assert_eq!(refusals::<SubscriberPolicy>(&policy(json!({ "upBurstKbit": 512 }))), ["upBurstKbit needs upKbps"]);
 }

@@ -28,7 +28,8 @@ pub struct Held {
 
 /// Waits until this operator leads.
 pub async fn acquire(context: &Context) -> Held {
-    let held = Held { api: api(&context.client, &context.settings.namespace), identity: context.settings.identity.clone() };
+    let held =
+        Held { api: api(&context.client, &context.settings.namespace), identity: context.settings.identity.clone() };
     let mut seen: Option<(Option<String>, Instant)> = None;
     loop {
         match held.try_take(&mut seen).await {

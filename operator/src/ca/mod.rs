@@ -107,7 +107,12 @@ async fn load_or_make(secrets: &Api<Secret>) -> Result<Authority, CaError> {
 }
 
 /// Makes the Secret when it is not there, of another authority, or past two thirds of its time.
-async fn keep(secrets: &Api<Secret>, authority: &Authority, name: &str, purpose: &Purpose) -> Result<Material, CaError> {
+async fn keep(
+    secrets: &Api<Secret>,
+    authority: &Authority,
+    name: &str,
+    purpose: &Purpose,
+) -> Result<Material, CaError> {
     let now = jiff::Timestamp::now();
     let there = secrets.get_opt(name).await?;
     if let Some(material) = there.as_ref().and_then(|secret| Material::of(secret, authority, now)) {

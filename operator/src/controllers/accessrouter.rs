@@ -68,7 +68,8 @@ async fn round(context: &Context) -> Result<(), Error> {
     let bngs = Api::<BNG>::all(context.client.clone()).list(&ListParams::default()).await?.items;
     let objects = Api::<AccessRouter>::all(context.client.clone()).list(&ListParams::default()).await?.items;
     for row in &rows {
-        let bng = bngs.iter().find(|bng| row.bng_id == format!("{}/{}", bng.namespace().unwrap_or_default(), bng.name_any()));
+        let bng =
+            bngs.iter().find(|bng| row.bng_id == format!("{}/{}", bng.namespace().unwrap_or_default(), bng.name_any()));
         // Routers of a gateway that is gone are history.
         if let Some(bng) = bng.filter(|bng| bng.metadata.deletion_timestamp.is_none()) {
             show(context, row, bng, &objects).await?;
@@ -144,7 +145,9 @@ fn status(row: &RouterRow, object: &AccessRouter, now: Timestamp) -> AccessRoute
     AccessRouterStatus {
         discovered: Some(is_discovered(object)),
         router_name: Some(row.name.clone()),
-        raw_id: serde_json::to_value(ByteString(row.raw_id.clone())).ok().and_then(|raw| raw.as_str().map(str::to_owned)),
+        raw_id: serde_json::to_value(ByteString(row.raw_id.clone()))
+            .ok()
+            .and_then(|raw| raw.as_str().map(str::to_owned)),
         giaddr: row.giaddr.map(|giaddr| Ipv4(giaddr.to_string())),
         alive: Some(row.alive),
         rtt: row.rtt_us.map(rtt_text),

@@ -79,7 +79,9 @@ fn status(
         Some(Compiled::Applied(_)) => Finding::good("Compiled", "the gateways of the namespace have it"),
         Some(Compiled::SameFilterId(other)) => Finding::bad(
             "SameFilterId",
-            format!("SubscriberPolicy {other} has the same Filter-Id and counts: give one of them another selector.filterId"),
+            format!(
+                "SubscriberPolicy {other} has the same Filter-Id and counts: give one of them another selector.filterId"
+            ),
         ),
         None => Finding::unknown("Pending", "it was just made, or is being deleted"),
     };

@@ -13,8 +13,8 @@ use lastmile_crds::{BNG, Ipv4, NetworkMode, SecretKey};
 use lastmile_types::{
     BngId,
     config::{
-        AccessMode, Accounting, BngConfig, Dhcp, EventBus, Interfaces, Kea, KeaForm, Policy, Pool, Radius, RadiusServer,
-        Routers, StatusEndpoint,
+        AccessMode, Accounting, BngConfig, Dhcp, EventBus, Interfaces, Kea, KeaForm, Policy, Pool, Radius,
+        RadiusServer, Routers, StatusEndpoint,
     },
 };
 use serde_json::{Value, json};

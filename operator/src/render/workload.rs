@@ -92,9 +92,7 @@ fn pod(bng: &BNG, node: &str, image: &Image) -> Value {
 }
 
 fn container(bng: &BNG, image: &Image) -> Value {
-    let port = |name: &str, port: u16, protocol: &str| {
-        json!({ "name": name, "containerPort": port, "hostPort": port, "protocol": protocol })
-    };
+    let port = |name: &str, port: u16, protocol: &str| json!({ "name": name, "containerPort": port, "hostPort": port, "protocol": protocol });
     let probe = |period: u32, failures: u32| {
         json!({
             "httpGet": { "path": "/healthz", "port": METRICS_PORT, "scheme": "HTTP" },
@@ -138,7 +136,8 @@ fn resources(bng: &BNG) -> Value {
         map
     };
     let mut map = Map::new();
-    for (name, amounts) in [("requests", amounts(&bng.spec.resources.requests)), ("limits", amounts(&bng.spec.resources.limits))]
+    for (name, amounts) in
+        [("requests", amounts(&bng.spec.resources.requests)), ("limits", amounts(&bng.spec.resources.limits))]
     {
         if !amounts.is_empty() {
             map.insert(name.to_owned(), Value::Object(amounts));

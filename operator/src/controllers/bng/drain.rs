@@ -52,7 +52,7 @@ pub async fn clean_up(bng: Arc<BNG>, context: &Arc<Context>) -> Result<Action, E
     // The rest goes with its owner; the pod must be gone before another gateway of this name may begin.
     let sets: Api<StatefulSet> = Api::namespaced(context.client.clone(), id.namespace());
     match sets.delete(id.name(), &DeleteParams::foreground()).await {
-        Err(kube::Error::Api(answer)) if answer.code != 404 => return Err(kube::Error::Api(answer).into()),
+        Err(kube::Error::Api(answer)) if answer.code != 404 => Err(kube::Error::Api(answer).into()),
         _ => Ok(Action::await_change()),
     }
 }

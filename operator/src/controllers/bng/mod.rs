@@ -75,7 +75,9 @@ pub async fn run(context: Arc<Context>) {
             name.map(|name| ObjectRef::new(&name).within(&pod.namespace().unwrap_or_default()))
         })
         // Only the metadata is kept of them.
-        .watches(Api::<PartialObjectMeta<Secret>>::all(client.clone()), all(), move |secret| bngs_of_secret(&secrets, &secret))
+        .watches(Api::<PartialObjectMeta<Secret>>::all(client.clone()), all(), move |secret| {
+            bngs_of_secret(&secrets, &secret)
+        })
         .watches(Api::<Node>::all(client.clone()), all(), move |_| every(&nodes, None))
         .watches(Api::<SubscriberPolicy>::all(client), all(), move |policy| every(&policies, policy.namespace()))
         .run(
@@ -96,7 +98,12 @@ fn bngs_of_secret(store: &Store<BNG>, secret: &PartialObjectMeta<Secret>) -> Vec
         let own = secret.owner_references().iter().any(|owner| Some(&owner.uid) == bng.uid().as_ref());
         own || referenced(bng).iter().any(|key| key.name == name)
     };
-    store.state().iter().filter(|bng| bng.namespace() == namespace && refers(bng)).map(|bng| ObjectRef::from_obj(&**bng)).collect()
+    store
+        .state()
+        .iter()
+        .filter(|bng| bng.namespace() == namespace && refers(bng))
+        .map(|bng| ObjectRef::from_obj(&**bng))
+        .collect()
 }
 
 fn every(store: &Store<BNG>, namespace: Option<String>) -> Vec<ObjectRef<BNG>> {

@@ -87,7 +87,9 @@ pub fn place(
 fn on(node: &NodeFacts) -> Placed {
     let finding = match (node.address, node.ready) {
         (None, _) => Finding::bad("NodeWithoutAddress", format!("node {} has no IPv4 InternalIP", node.name)),
-        (_, false) => Finding::bad("NodeNotReady", format!("node {} is not Ready: see kubectl describe node", node.name)),
+        (_, false) => {
+            Finding::bad("NodeNotReady", format!("node {} is not Ready: see kubectl describe node", node.name))
+        }
         _ => Finding::good("Placed", format!("on node {}", node.name)),
     };
     Placed { node: Some(node.clone()), finding }

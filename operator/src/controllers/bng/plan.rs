@@ -187,8 +187,10 @@ mod tests {
     #[test]
     fn only_a_pod_with_another_configuration_is_nudged() {
         let revised = |revision: &str| -> Pod {
-            serde_json::from_value(json!({ "metadata": { "name": "bng-01-0", "annotations": { CONFIG_REVISION: revision } } }))
-                .unwrap()
+            serde_json::from_value(
+                json!({ "metadata": { "name": "bng-01-0", "annotations": { CONFIG_REVISION: revision } } }),
+            )
+            .unwrap()
         };
         let (bng, authority, material, secrets) = (bng(), authority(), material(), secrets());
         let run = |pod: &Pod| {

@@ -135,7 +135,10 @@ async fn write(context: &Context, id: &BngId, status: &BngStatus) -> Result<(), 
 async fn announce(context: &Context, bng: &BNG, before: &BngStatus, now: &BngStatus) {
     let ready = |status: &BngStatus| status.conditions.iter().find(|condition| condition.type_ == "Ready").cloned();
     let (was, Some(is)) = (ready(before), ready(now)) else { return };
-    if was.is_some_and(|was| was.status == is.status && was.reason == is.reason) || is.status == "Unknown" || is.reason == "NoPod" {
+    if was.is_some_and(|was| was.status == is.status && was.reason == is.reason)
+        || is.status == "Unknown"
+        || is.reason == "NoPod"
+    {
         return;
     }
     let event = Event {

@@ -66,9 +66,9 @@ pub async fn reconcile(bng: Arc<BNG>, context: Arc<Context>, store: Store<BNG>) 
             Ok(action)
         }
         Err(kube::runtime::finalizer::Error::CleanupFailed(Error::Draining)) => Ok(Action::requeue(drain::AGAIN)),
-        Err(kube::runtime::finalizer::Error::ApplyFailed(error) | kube::runtime::finalizer::Error::CleanupFailed(error)) => {
-            Err(error)
-        }
+        Err(
+            kube::runtime::finalizer::Error::ApplyFailed(error) | kube::runtime::finalizer::Error::CleanupFailed(error),
+        ) => Err(error),
         Err(error) => Err(Error::Finalizer(Box::new(error))),
     }
 }

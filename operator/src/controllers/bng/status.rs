@@ -108,9 +108,7 @@ fn config_applied(prepared: &Prepared, contact: &Contact<'_>, previous: &BngStat
 fn reported(kind: &str, contact: &Contact<'_>, previous: &BngStatus) -> Finding {
     match contact {
         Contact::Heard(word) => match word.conditions.iter().find(|condition| condition.kind == kind) {
-            Some(said) => {
-                Finding { status: said.status, reason: said.reason.clone(), message: said.message.clone() }
-            }
+            Some(said) => Finding { status: said.status, reason: said.reason.clone(), message: said.message.clone() },
             None => Finding::unknown("NotReported", "the gateway does not report it"),
         },
         Contact::Lost(error) => Finding::unknown("Unreachable", error.clone()),
@@ -145,7 +143,8 @@ fn ready(prepared: &Prepared, contact: &Contact<'_>, findings: &[(&str, Finding)
             let needed = |kind: &str| kind == "ConfigApplied" || kind == "NodePrepared" || NEEDED.contains(&kind);
             match findings.iter().find(|(kind, finding)| needed(kind) && finding.status == Some(false)) {
                 Some((kind, finding)) => Finding::bad(&finding.reason, format!("{kind}: {}", finding.message)),
-                None => match findings.iter().find(|(kind, finding)| *kind == "LinksReady" && finding.status.is_none()) {
+                None => match findings.iter().find(|(kind, finding)| *kind == "LinksReady" && finding.status.is_none())
+                {
                     Some((kind, finding)) => Finding::unknown(&finding.reason, format!("{kind}: {}", finding.message)),
                     None => Finding::good("Serving", "subscribers are served"),
                 },

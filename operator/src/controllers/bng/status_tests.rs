@@ -26,7 +26,15 @@ fn prepared() -> Prepared {
 }
 
 fn word(revision: &str, bad: &str) -> Word {
-    let kinds = ["ConfigApplied", "LinksReady", "PoolsMatch", "DhcpReachable", "RadiusReachable", "EventsFlowing", "LeasesReconciled"];
+    let kinds = [
+        "ConfigApplied",
+        "LinksReady",
+        "PoolsMatch",
+        "DhcpReachable",
+        "RadiusReachable",
+        "EventsFlowing",
+        "LeasesReconciled",
+    ];
     let conditions: Vec<_> = kinds
         .iter()
         .map(|kind| {
@@ -78,11 +86,20 @@ fn situations() {
     let is = |ready: &str, condition: &str| (ready.to_owned(), condition.to_owned());
     let ok = prepared();
     assert_eq!(see(&ok, &heard(word("r0", "")), "ConfigApplied"), is("Running True/Serving", "Unknown/Pending"));
-    assert_eq!(see(&ok, &heard(word("r1", "DhcpReachable")), "DhcpReachable"), is("Degraded False/Broken", "False/Broken"));
-    assert_eq!(see(&ok, &heard(word("r1", "EventsFlowing")), "EventsFlowing"), is("Degraded True/Serving", "False/Broken"));
+    assert_eq!(
+        see(&ok, &heard(word("r1", "DhcpReachable")), "DhcpReachable"),
+        is("Degraded False/Broken", "False/Broken")
+    );
+    assert_eq!(
+        see(&ok, &heard(word("r1", "EventsFlowing")), "EventsFlowing"),
+        is("Degraded True/Serving", "False/Broken")
+    );
     assert_eq!(see(&ok, &Observation::default(), "LinksReady"), is("Starting Unknown/Starting", "Unknown/Starting"));
     let missing = Prepared { config: Err(Finding::bad("SecretMissing", "no")), ..prepared() };
-    assert_eq!(see(&missing, &heard(word("r1", "")), "ConfigApplied"), is("Degraded False/SecretMissing", "False/SecretMissing"));
+    assert_eq!(
+        see(&missing, &heard(word("r1", "")), "ConfigApplied"),
+        is("Degraded False/SecretMissing", "False/SecretMissing")
+    );
     let nowhere = Prepared {
         node: None,
         address: None,
@@ -91,7 +108,10 @@ fn situations() {
         config: Err(Finding::unknown("NotPlaced", "no")),
         ..prepared()
     };
-    assert_eq!(see(&nowhere, &Observation::default(), "NodePrepared"), is("Pending False/UnknownNode", "False/UnknownNode"));
+    assert_eq!(
+        see(&nowhere, &Observation::default(), "NodePrepared"),
+        is("Pending False/UnknownNode", "False/UnknownNode")
+    );
     let stuck = Prepared { pod_problem: Some(Finding::bad("ErrImageNeverPull", "no")), ..prepared() };
     assert_eq!(see(&stuck, &Observation::default(), "LinksReady").0, "Starting False/ErrImageNeverPull");
     let mut draining = word("r1", "");
