@@ -48,9 +48,10 @@ impl Endpoint {
         self.http.get(url).timeout(wait + Duration::from_secs(5)).send().await?.error_for_status()?.json().await
     }
 
-    /// Orders a drain.
-    pub async fn drain(&self) -> Result<(), reqwest::Error> {
-        let url = format!("{}/drain", self.base);
-        self.http.post(url).timeout(Duration::from_secs(5)).send().await?.error_for_status().map(drop)
+    /// Orders a drain, or ends it.
+    pub async fn drain(&self, drain: bool) -> Result<(), reqwest::Error> {
+        let method = if drain { reqwest::Method::POST } else { reqwest::Method::DELETE };
+        let request = self.http.request(method, format!("{}/drain", self.base)).timeout(Duration::from_secs(5));
+        request.send().await?.error_for_status().map(drop)
     }
 }

@@ -87,7 +87,10 @@ impl Driver {
     }
 
     fn gate_failed(&mut self, error: &lastmile_netio::Error) {
-        error!(error = crate::chain(error), "the kernel refused a change of the gate: is nf_tables there, and CAP_NET_ADMIN?");
+        error!(
+            error = crate::chain(error),
+            "the kernel refused a change of the gate: is nf_tables there, and CAP_NET_ADMIN?"
+        );
         self.count("gate-refused");
     }
 

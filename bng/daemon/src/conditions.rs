@@ -9,8 +9,15 @@ pub struct Conditions {
 }
 
 /// The types, in the order in which they are shown.
-const KINDS: [&str; 7] =
-    ["ConfigApplied", "LinksReady", "PoolsMatch", "DhcpReachable", "RadiusReachable", "EventsFlowing", "LeasesReconciled"];
+const KINDS: [&str; 7] = [
+    "ConfigApplied",
+    "LinksReady",
+    "PoolsMatch",
+    "DhcpReachable",
+    "RadiusReachable",
+    "EventsFlowing",
+    "LeasesReconciled",
+];
 
 /// One finding.
 #[derive(Debug, Clone, PartialEq, Eq)]

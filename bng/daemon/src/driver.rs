@@ -171,7 +171,8 @@ impl Driver {
         health.set_missed_tick_behavior(MissedTickBehavior::Delay);
         tokio::pin!(stop);
         loop {
-            let deadline = self.machine.next_deadline().map_or(FAR, |at| Duration::from_millis(at.saturating_sub(boot_ms())));
+            let deadline =
+                self.machine.next_deadline().map_or(FAR, |at| Duration::from_millis(at.saturating_sub(boot_ms())));
             let woken = tokio::select! {
                 () = &mut stop => break,
                 heard = self.plane.subscriber.recv(&mut from_subscribers) => Woken::Dhcp(Side::Subscriber, heard),
@@ -244,7 +245,10 @@ impl Driver {
         while let Some(entry) = self.unwritten.pop_front() {
             if let Err(error) = self.journal.append(&entry) {
                 if self.unwritten.is_empty() {
-                    error!(error = chain(&error), "the journal takes nothing: no new sessions until there is room on the disk");
+                    error!(
+                        error = chain(&error),
+                        "the journal takes nothing: no new sessions until there is room on the disk"
+                    );
                 }
                 self.unwritten.push_front(entry);
                 return;
@@ -271,6 +275,11 @@ impl Driver {
             Order::Drain => {
                 warn!("a drain was ordered: every session is stopped, no new one starts");
                 self.input(Input::Drain, None);
+            }
+            Order::Resume => {
+                info!("the drain is over: sessions may start again");
+                self.drained_at = None;
+                self.input(Input::Resume, None);
             }
             Order::Disconnect { session, detail, answer } => {
                 if self.machine.session(session).is_none() {

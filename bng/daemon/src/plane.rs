@@ -24,7 +24,9 @@ pub enum PlaneError {
     #[error("interface {0} has no IPv4 address: give it one")]
     NoAddress(String),
     /// Closing it to subscribers would cut the node off.
-    #[error("interface {interface} carries the node's own address {address}: subscribers need an interface of their own")]
+    #[error(
+        "interface {interface} carries the node's own address {address}: subscribers need an interface of their own"
+    )]
     NodeAddress {
         /// The subscriber interface.
         interface: String,
@@ -81,8 +83,11 @@ impl Wires {
         let find = async |name: &str| {
             links.get(name).await?.filter(|link| link.up).ok_or_else(|| PlaneError::Missing(name.to_owned()))
         };
-        let wires =
-            Self { subscriber: find(&names.subscriber).await?, uplink: find(&names.uplink).await?, dhcp: find(&names.dhcp).await? };
+        let wires = Self {
+            subscriber: find(&names.subscriber).await?,
+            uplink: find(&names.uplink).await?,
+            dhcp: find(&names.dhcp).await?,
+        };
         let listen = config.status.listen.ip();
         let address = |link: &Link| link.addresses.iter().any(|net| IpAddr::V4(net.addr()) == listen);
         if address(&wires.subscriber) {

@@ -77,7 +77,8 @@ async fn pools(kea: &KeaClient, config: &Config) -> Result<Finding, crate::kea::
     Ok(if missing.is_empty() {
         Finding::good("PoolsMatch", "Match", "the DHCP server serves every pool")
     } else {
-        let message = format!("the DHCP server has no subnet {}: add it there, or correct the pool", missing.join(", "));
+        let message =
+            format!("the DHCP server has no subnet {}: add it there, or correct the pool", missing.join(", "));
         Finding::bad("PoolsMatch", "SubnetMissing", message)
     })
 }

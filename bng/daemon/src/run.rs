@@ -100,7 +100,19 @@ pub async fn run(config_dir: &Path, state_dir: &Path) -> Result<(), RunError> {
     let elements = admitted.into_iter().map(actions::reading).collect();
     let first = Input::Started(Started { same_boot, last_boot_ms: image.snapshot.boot_ms, elements });
     let (config_sink, config_seen) = watch::channel(config.clone());
-    let parts = wire(Wiring { plane, config, watch, journal, image, conditions, status, tls, orders, config_sink, config_seen })?;
+    let parts = wire(Wiring {
+        plane,
+        config,
+        watch,
+        journal,
+        image,
+        conditions,
+        status,
+        tls,
+        orders,
+        config_sink,
+        config_seen,
+    })?;
     Driver::new(parts).run(first, async move { _ = stop.recv().await }).await?;
     Ok(())
 }
@@ -121,7 +133,8 @@ struct Wiring {
 
 /// Starts the tasks beside the driver and gives it the ends of their channels.
 fn wire(wiring: Wiring) -> Result<Parts, RunError> {
-    let Wiring { plane, config, watch, journal, image, conditions, status, tls, orders, config_sink, config_seen } = wiring;
+    let Wiring { plane, config, watch, journal, image, conditions, status, tls, orders, config_sink, config_seen } =
+        wiring;
     let pinger = Pinger::open().map_err(RunError::Ping)?;
     let (inputs, inputs_seen) = mpsc::unbounded_channel();
     let (finding, findings) = mpsc::unbounded_channel();
@@ -146,8 +159,14 @@ fn wire(wiring: Wiring) -> Result<Parts, RunError> {
     tokio::spawn(probe_radius(radius_seen));
     tokio::spawn(probes::dhcp(config_seen, finding));
 
-    let sources =
-        Sources { inputs: inputs_seen, orders, accounted, findings, outbox: outbox_seen, reachability: reachability_seen };
+    let sources = Sources {
+        inputs: inputs_seen,
+        orders,
+        accounted,
+        findings,
+        outbox: outbox_seen,
+        reachability: reachability_seen,
+    };
     let sinks = Sinks { events, accounting, status, tls, reachability, config: config_sink };
     Ok(Parts { plane, pinger, config, watch, journal, image, conditions, radius, inputs, sources, sinks })
 }

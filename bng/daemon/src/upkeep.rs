@@ -41,7 +41,11 @@ impl Driver {
     async fn reload(&mut self) {
         let loaded = Config::load(&self.config.folder).and_then(|config| {
             let same = config.bng.bng_id == self.config.bng.bng_id;
-            if same { Ok(config) } else { Err(ConfigError::Unsupported("bngId cannot change: a gateway is one for life")) }
+            if same {
+                Ok(config)
+            } else {
+                Err(ConfigError::Unsupported("bngId cannot change: a gateway is one for life"))
+            }
         });
         let config = match loaded {
             Ok(config) => Arc::new(config),
@@ -61,7 +65,9 @@ impl Driver {
         let settings = Settings { config: self.config.bng.clone(), own: self.plane.own.clone() };
         self.input(Input::Config(Box::new(settings)), None);
         self.conditions.set(match restart {
-            Some(what) => Finding::bad("ConfigApplied", "RestartNeeded", format!("{what} takes effect when the pod restarts")),
+            Some(what) => {
+                Finding::bad("ConfigApplied", "RestartNeeded", format!("{what} takes effect when the pod restarts"))
+            }
             None => Finding::good("ConfigApplied", "Applied", "the configuration is in force"),
         });
     }

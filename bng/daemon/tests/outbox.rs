@@ -38,7 +38,8 @@ async fn wait_for(connection: &mut redis::aio::MultiplexedConnection, instance: 
 
 #[tokio::test]
 async fn events_are_sent_in_order_kept_until_committed_and_sent_again_when_the_stream_is_lost() {
-    let url = std::env::var("LASTMILE_TEST_REDIS").expect("LASTMILE_TEST_REDIS is not set: run this under `lab services --`");
+    let url =
+        std::env::var("LASTMILE_TEST_REDIS").expect("LASTMILE_TEST_REDIS is not set: run this under `lab services --`");
     let folder = tempfile::tempdir().unwrap();
     let url_file = folder.path().join("redis-url");
     std::fs::write(&url_file, format!("{url}\n")).unwrap();
@@ -60,7 +61,10 @@ async fn events_are_sent_in_order_kept_until_committed_and_sent_again_when_the_s
     wait_for(&mut connection, instance_id, &[1, 2, 3]).await;
 
     let _: () = connection.hset(COMMITTED, instance_id.to_string(), 2).await.unwrap();
-    tokio::time::timeout(Duration::from_secs(5), state_seen.wait_for(|state| state.committed == 2)).await.unwrap().unwrap();
+    tokio::time::timeout(Duration::from_secs(5), state_seen.wait_for(|state| state.committed == 2))
+        .await
+        .unwrap()
+        .unwrap();
 
     let _: () = connection.del(STREAM).await.unwrap();
     wait_for(&mut connection, instance_id, &[3]).await;

@@ -80,7 +80,8 @@ impl Machine {
 
     pub(crate) fn on_readings(&mut self, now: Now, readings: &[Reading], effects: &mut Effects) {
         for reading in readings {
-            let Some(id) = self.table.by_ip(reading.ip).filter(|session| session.admitted).map(|session| session.id) else {
+            let Some(id) = self.table.by_ip(reading.ip).filter(|session| session.admitted).map(|session| session.id)
+            else {
                 continue;
             };
             self.on_reading(now, id, reading.counters, effects);
@@ -92,7 +93,8 @@ impl Machine {
         let seen = self.table.observe(id, |session| {
             let (traffic, upload) = session.meter.read(counters, now.boot_ms);
             let quiet_ms = now.boot_ms.saturating_sub(session.meter.upload_ms);
-            let timed_out = session.terms.idle_timeout_seconds.is_some_and(|seconds| quiet_ms >= u64::from(seconds) * 1000);
+            let timed_out =
+                session.terms.idle_timeout_seconds.is_some_and(|seconds| quiet_ms >= u64::from(seconds) * 1000);
             let state = next_state(session.state, traffic, upload, quiet_ms >= idle_after_ms);
             (state != session.state, state, timed_out, std::mem::take(&mut session.interim_due))
         });

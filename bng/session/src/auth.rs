@@ -90,7 +90,9 @@ impl Machine {
         match answer {
             AuthAnswer::Accept(grant) => match grant.framed_ip.filter(|ip| *ip != session.ip && is_unicast(*ip)) {
                 None => self.accept(now, id, *grant, effects),
-                Some(other) => self.reject(now, id, &format!("Framed-IP-Address {other} is not the leased address"), effects),
+                Some(other) => {
+                    self.reject(now, id, &format!("Framed-IP-Address {other} is not the leased address"), effects)
+                }
             },
             AuthAnswer::Reject { message } if message.is_empty() => self.reject(now, id, "Access-Reject", effects),
             AuthAnswer::Reject { message } => self.reject(now, id, &format!("Access-Reject: {message}"), effects),
@@ -172,7 +174,9 @@ fn shortened(name: String) -> String {
     if name.len() <= USER_NAME_MAX {
         return name;
     }
-    let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
+    let hash = name
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
     let mut end = USER_NAME_MAX - 17;
     while !name.is_char_boundary(end) {
         end -= 1;

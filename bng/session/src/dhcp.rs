@@ -52,11 +52,21 @@ impl Machine {
             remote_id: remote_id.clone().unwrap_or_default(),
         };
         let router = router_name(circuit_id, &self.settings.config.routers.name_separator, message.giaddr);
-        Ok((attachment, Path { router, giaddr: message.giaddr, relay_info: raw.clone(), relay_mac: message.source_mac }))
+        Ok((
+            attachment,
+            Path { router, giaddr: message.giaddr, relay_info: raw.clone(), relay_mac: message.source_mac },
+        ))
     }
 
     /// A message that a relay made: everything that clients broadcast.
-    fn on_relayed(&mut self, now: Now, message: &DhcpMessage, attachment: Attachment, path: Path, effects: &mut Effects) {
+    fn on_relayed(
+        &mut self,
+        now: Now,
+        message: &DhcpMessage,
+        attachment: Attachment,
+        path: Path,
+        effects: &mut Effects,
+    ) {
         self.sighted(now, &attachment, &path, effects);
         let key = SessionKey { attachment, mac: message.chaddr };
         match message.kind {
@@ -88,7 +98,14 @@ impl Machine {
     }
 
     /// A relay that adds option 82 to what subscribers send unicast, or a DECLINE.
-    fn on_relayed_end(&mut self, now: Now, message: &DhcpMessage, key: &SessionKey, path: &Path, effects: &mut Effects) {
+    fn on_relayed_end(
+        &mut self,
+        now: Now,
+        message: &DhcpMessage,
+        key: &SessionKey,
+        path: &Path,
+        effects: &mut Effects,
+    ) {
         let released = message.kind == DhcpKind::Release;
         let address = if released { Some(message.ciaddr) } else { message.requested_ip };
         let Some(session) = self.table.by_key(key).filter(|session| Some(session.ip) == address) else {
@@ -112,7 +129,14 @@ impl Machine {
     }
 
     /// To the server that the client chose (option 54), else to all.
-    pub(crate) fn pass_on(&mut self, now: Now, message: &DhcpMessage, exchange: Exchange, edit: Edit, effects: &mut Effects) {
+    pub(crate) fn pass_on(
+        &mut self,
+        now: Now,
+        message: &DhcpMessage,
+        exchange: Exchange,
+        edit: Edit,
+        effects: &mut Effects,
+    ) {
         if !self.exchanges.open(now.boot_ms, message.xid, message.chaddr, exchange) {
             return effects.drop(Dropped::TooManyExchanges);
         }
@@ -133,7 +157,8 @@ fn address_of(message: &DhcpMessage) -> Option<Ipv4Addr> {
 /// The circuit-id up to the separator, else the relay's address.
 fn router_name(circuit_id: &Octets, separator: &str, giaddr: Ipv4Addr) -> String {
     let (bytes, separator) = (circuit_id.as_bytes(), separator.as_bytes());
-    let place = (!separator.is_empty()).then(|| bytes.windows(separator.len()).position(|part| part == separator)).flatten();
+    let place =
+        (!separator.is_empty()).then(|| bytes.windows(separator.len()).position(|part| part == separator)).flatten();
     match place {
         Some(place) if place > 0 => Octets::from(&bytes[..place]).to_string(),
         _ => giaddr.to_string(),

@@ -44,8 +44,10 @@ pub enum Input {
         /// Who or why, for people.
         detail: String,
     },
-    /// End every session and start none.
+    /// End every session and start none, until [`Input::Resume`].
     Drain,
+    /// The drain is over: sessions may start again.
+    Resume,
     /// A router was pinged.
     Ping {
         /// Its name.

@@ -200,4 +200,11 @@ impl Machine {
             self.stop(now, id, TerminateCause::AdminReboot, "the gateway is drained", effects);
         }
     }
+
+    pub(crate) fn on_resume(&mut self, effects: &mut Effects) {
+        if self.draining {
+            self.draining = false;
+            effects.record.changes.push(Change::Draining(false));
+        }
+    }
 }

@@ -62,6 +62,7 @@ impl Machine {
             Input::Timer => self.on_timer(now, effects),
             Input::Disconnect { session, order, detail } => self.on_disconnect(now, session, order, detail, effects),
             Input::Drain => self.on_drain(now, effects),
+            Input::Resume => self.on_resume(effects),
             Input::Ping { router, rtt_us } => self.on_ping(now, &router, rtt_us, effects),
             Input::Health(load) => self.on_health(now, load, effects),
         }

@@ -41,7 +41,9 @@ impl Terms {
             session_timeout_seconds: some(
                 grant.session_timeout_seconds.or(policy.and_then(|policy| policy.session_timeout_seconds)),
             ),
-            idle_timeout_seconds: some(grant.idle_timeout_seconds.or(policy.and_then(|policy| policy.idle_timeout_seconds))),
+            idle_timeout_seconds: some(
+                grant.idle_timeout_seconds.or(policy.and_then(|policy| policy.idle_timeout_seconds)),
+            ),
             // RFC 2869 §2.1: no interval below 60 s from RADIUS; ours may go to 10 s.
             interim_seconds: interim.unwrap_or(config.accounting.interim_seconds).max(10),
         }

@@ -62,7 +62,8 @@ impl Machine {
     /// A NAK of the session's own address ends it; of another address, only the attempt.
     fn refused(&mut self, now: Now, message: &DhcpMessage, exchange: Exchange, effects: &mut Effects) {
         let key = SessionKey { attachment: exchange.attachment, mac: message.chaddr };
-        let own = self.table.by_key(&key).filter(|session| Some(session.ip) == exchange.address).map(|session| session.id);
+        let own =
+            self.table.by_key(&key).filter(|session| Some(session.ip) == exchange.address).map(|session| session.id);
         if let Some(id) = own {
             self.stop(now, id, TerminateCause::NasRequest, "DHCPNAK", effects);
         }

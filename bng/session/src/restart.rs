@@ -35,7 +35,9 @@ impl Machine {
         let id = session.id;
         match element {
             // An end that was decided and not finished.
-            _ if session.ending.is_some() && session.admitted => effects.act(Action::Evict { session: id, ip: session.ip }),
+            _ if session.ending.is_some() && session.admitted => {
+                effects.act(Action::Evict { session: id, ip: session.ip })
+            }
             _ if session.ending.is_some() => self.finish(now, id, None, effects),
             Some(reading) => self.on_readings(now, &[reading], effects),
             // The element went with its table: what it counted is what was last read.

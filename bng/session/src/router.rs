@@ -5,13 +5,7 @@ use std::{collections::BTreeMap, net::Ipv4Addr};
 use lastmile_types::{Attachment, Event, Octets, Timestamp, event::RouterUpdate};
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    effect::Effects,
-    machine::Machine,
-    record::Change,
-    session::Path,
-    time::Now,
-};
+use crate::{effect::Effects, machine::Machine, record::Change, session::Path, time::Now};
 
 /// More than these are not kept: names come from circuit-ids.
 const CAPACITY: usize = 1024;
@@ -106,7 +100,11 @@ impl Machine {
         }
         let length = path.router.len().min(attachment.circuit_id.0.len());
         let named_by_circuit = attachment.circuit_id.to_string().starts_with(&path.router);
-        let raw_id = if named_by_circuit { Octets::from(&attachment.circuit_id.0[..length]) } else { path.router.as_str().into() };
+        let raw_id = if named_by_circuit {
+            Octets::from(&attachment.circuit_id.0[..length])
+        } else {
+            path.router.as_str().into()
+        };
         let router = Router {
             name: path.router.clone(),
             raw_id,

@@ -129,7 +129,10 @@ impl Session {
         if self.ending.is_some() {
             return None;
         }
-        [Some(self.lease_end.boot_ms), self.timeout_ms(), self.interim_ms, self.auth_retry_ms].into_iter().flatten().min()
+        [Some(self.lease_end.boot_ms), self.timeout_ms(), self.interim_ms, self.auth_retry_ms]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Boot time at which its allotted time is over.

@@ -3,7 +3,10 @@
 mod world;
 
 use lastmile_session::*;
-use lastmile_types::{SessionId, session::{AuthState, SessionState}};
+use lastmile_types::{
+    SessionId,
+    session::{AuthState, SessionState},
+};
 use world::{KEA, World, address};
 
 const IP: u8 = 50;
@@ -92,7 +95,9 @@ fn every_stop_has_its_cause_and_its_final_counters() {
         ("Admin-Reset", |world| {
             let session = world.machine.sessions().next().unwrap().id;
             world.input(Input::Disconnect { session, order: 7, detail: "kubectl".into() });
-            assert!(world.actions.iter().any(|action| matches!(action, Action::Answer { order: 7, answer } if answer.done)));
+            assert!(
+                world.actions.iter().any(|action| matches!(action, Action::Answer { order: 7, answer } if answer.done))
+            );
         }),
         ("Admin-Reboot", |world| world.input(Input::Drain)),
         ("NAS-Request", |world| {
@@ -107,7 +112,8 @@ fn every_stop_has_its_cause_and_its_final_counters() {
         world.traffic(IP, 1234);
         act(&mut world);
         assert_eq!(world.stops(), [(*cause, 1234)]);
-        let stop = world.accounting.iter().find(|record| record.kind == AccountingKind::Stop && record.session == id).unwrap();
+        let stop =
+            world.accounting.iter().find(|record| record.kind == AccountingKind::Stop && record.session == id).unwrap();
         assert_eq!(stop.counters.input_octets, 1234);
         assert!(!world.gate.contains_key(&address(IP)), "{cause}: the gate is still open");
     }
@@ -158,7 +164,8 @@ fn nobody_ends_or_prolongs_a_strangers_session() {
     world.online(1, IP, 1);
     world.dhcp(world.unicast(DhcpKind::Release, IP, 2));
     assert_eq!(world.dropped(), Some(Dropped::NotTheHolder));
-    let elsewhere = DhcpMessage { source_mac: lastmile_types::MacAddr([2; 6]), ..world.unicast(DhcpKind::Release, IP, 1) };
+    let elsewhere =
+        DhcpMessage { source_mac: lastmile_types::MacAddr([2; 6]), ..world.unicast(DhcpKind::Release, IP, 1) };
     world.dhcp(elsewhere);
     assert_eq!(world.dropped(), Some(Dropped::NotTheHolder));
     assert_eq!(world.stops(), []);
@@ -178,7 +185,10 @@ fn what_is_not_believed_is_dropped_under_its_label() {
         (DhcpMessage { kind: DhcpKind::Ack, ..good.clone() }, Dropped::ServerMessageFromAccess),
         (DhcpMessage { side: Side::Server, ..good.clone() }, Dropped::ClientMessageFromServer),
         (world.server(DhcpKind::Ack, IP, 1), Dropped::Unsolicited),
-        (DhcpMessage { source_ip: [10, 231, 1, 9].into(), ..world.server(DhcpKind::Ack, IP, 1) }, Dropped::UnlistedServer),
+        (
+            DhcpMessage { source_ip: [10, 231, 1, 9].into(), ..world.server(DhcpKind::Ack, IP, 1) },
+            Dropped::UnlistedServer,
+        ),
     ];
     for (message, label) in cases {
         world.dhcp(message);

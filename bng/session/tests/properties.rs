@@ -51,7 +51,8 @@ fn take(world: &mut World, step: Step) {
         Step::Renew { ip, mac } => world.renewal(ip, mac),
         Step::Release { ip, mac } => world.dhcp(world.unicast(DhcpKind::Release, ip, mac)),
         Step::Nak { port, mac, ip } => {
-            let request = DhcpMessage { requested_ip: Some(world::address(ip)), ..world.client(DhcpKind::Request, port, mac) };
+            let request =
+                DhcpMessage { requested_ip: Some(world::address(ip)), ..world.client(DhcpKind::Request, port, mac) };
             world.dhcp(request);
             world.dhcp(world.server(DhcpKind::Nak, 0, mac));
         }
@@ -111,7 +112,8 @@ fn holds(world: &World) -> Result<(), TestCaseError> {
         prop_assert!(started <= 1);
         prop_assert_eq!(count(AccountingKind::Stop), if lives { 0 } else { started }, "accounting of {}", id);
     }
-    let admitted: Vec<_> = world.machine.sessions().filter(|session| session.admitted).map(|session| session.ip).collect();
+    let admitted: Vec<_> =
+        world.machine.sessions().filter(|session| session.admitted).map(|session| session.ip).collect();
     prop_assert_eq!(admitted.len(), world.gate.len(), "the kernel and the machine disagree");
     prop_assert!(admitted.iter().all(|ip| world.gate.contains_key(ip)));
     Ok(())

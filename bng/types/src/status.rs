@@ -3,7 +3,8 @@
 //! - `GET /v1/status?after=VERSION&waitSeconds=N` answers a [`BngStatus`] as soon as its version is past VERSION, at the
 //!   latest after N (0–60) seconds;
 //! - `POST /v1/sessions/{session id}/disconnect` answers a [`DisconnectAnswer`] when it is done (404: no such session);
-//! - `POST /v1/drain` stops every session; [`BngStatus::drained`] tells when that is done and published.
+//! - `POST /v1/drain` stops every session; [`BngStatus::drained`] tells when that is done and published. It holds across
+//!   restarts until `DELETE /v1/drain` lets sessions start again.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

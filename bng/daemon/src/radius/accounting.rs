@@ -71,7 +71,11 @@ fn superseded(queue: &mut VecDeque<AccountingRecord>, record: AccountingRecord) 
     old.map(|old| old.number)
 }
 
-async fn send(record: AccountingRecord, mut client: watch::Receiver<Arc<Client>>, room: &Semaphore) -> AccountingRecord {
+async fn send(
+    record: AccountingRecord,
+    mut client: watch::Receiver<Arc<Client>>,
+    room: &Semaphore,
+) -> AccountingRecord {
     let mut pause = PAUSE;
     loop {
         let permit = room.acquire().await;

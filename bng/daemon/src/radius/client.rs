@@ -171,7 +171,10 @@ impl Client {
                 contact.dead_until_ms.store(boot_ms() + DEAD_MS, Ordering::Relaxed);
                 let refused = matches!(&error, ExchangeError::Silent { refused: Some(_), .. });
                 if refused {
-                    warn!(detail, "a RADIUS server's replies were refused: check the shared secret and Message-Authenticator");
+                    warn!(
+                        detail,
+                        "a RADIUS server's replies were refused: check the shared secret and Message-Authenticator"
+                    );
                 } else {
                     debug!(detail, "a RADIUS request failed");
                 }

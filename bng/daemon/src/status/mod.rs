@@ -43,6 +43,8 @@ pub enum Order {
     },
     /// End all sessions and start none.
     Drain,
+    /// Sessions may start again.
+    Resume,
 }
 
 /// What the endpoint works with.
@@ -59,7 +61,7 @@ pub fn router(endpoint: Endpoint) -> Router {
     Router::new()
         .route("/v1/status", get(status))
         .route("/v1/sessions/{session}/disconnect", post(disconnect))
-        .route("/v1/drain", post(drain))
+        .route("/v1/drain", post(drain).delete(resume))
         .with_state(endpoint)
 }
 
@@ -100,7 +102,15 @@ async fn disconnect(State(endpoint): State<Endpoint>, Path(session): Path<Sessio
 }
 
 async fn drain(State(endpoint): State<Endpoint>) -> StatusCode {
-    match endpoint.orders.send(Order::Drain).await {
+    order(&endpoint, Order::Drain).await
+}
+
+async fn resume(State(endpoint): State<Endpoint>) -> StatusCode {
+    order(&endpoint, Order::Resume).await
+}
+
+async fn order(endpoint: &Endpoint, order: Order) -> StatusCode {
+    match endpoint.orders.send(order).await {
         Ok(()) => StatusCode::ACCEPTED,
         Err(_) => StatusCode::SERVICE_UNAVAILABLE,
     }

@@ -66,7 +66,8 @@ pub async fn serve(listener: TcpListener, tls: watch::Receiver<Arc<ServerConfig>
                 Ok(Err(error)) => return debug!(%peer, %error, "refused a client of the status endpoint"),
                 Err(_) => return debug!(%peer, "a client of the status endpoint did not finish its handshake"),
             };
-            if let Err(error) = Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await {
+            if let Err(error) = Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await
+            {
                 debug!(%peer, error, "a client of the status endpoint went away");
             }
         });

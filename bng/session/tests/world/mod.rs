@@ -129,9 +129,9 @@ impl World {
                 let counters = *self.gate.get(&ip)?;
                 Some(Input::Counters(vec![Reading { ip, counters }]))
             }
-            Action::ReadCounters(None) => {
-                Some(Input::Counters(self.gate.iter().map(|(ip, counters)| Reading { ip: *ip, counters: *counters }).collect()))
-            }
+            Action::ReadCounters(None) => Some(Input::Counters(
+                self.gate.iter().map(|(ip, counters)| Reading { ip: *ip, counters: *counters }).collect(),
+            )),
             _ => None,
         }
     }
@@ -142,7 +142,10 @@ impl World {
         while let Some(at) = self.machine.next_deadline().filter(|at| *at <= end) {
             self.boot_ms = self.boot_ms.max(at);
             self.input(Input::Timer);
-            assert!(self.machine.next_deadline().is_none_or(|next| next > self.boot_ms), "a deadline was not dealt with");
+            assert!(
+                self.machine.next_deadline().is_none_or(|next| next > self.boot_ms),
+                "a deadline was not dealt with"
+            );
         }
         self.boot_ms = end;
     }
@@ -204,7 +207,11 @@ impl World {
         self.xid += 1;
         self.dhcp(self.client(DhcpKind::Discover, port, mac));
         self.dhcp(self.server(DhcpKind::Offer, ip, mac));
-        let request = DhcpMessage { requested_ip: Some(address(ip)), server_id: Some(KEA), ..self.client(DhcpKind::Request, port, mac) };
+        let request = DhcpMessage {
+            requested_ip: Some(address(ip)),
+            server_id: Some(KEA),
+            ..self.client(DhcpKind::Request, port, mac)
+        };
         self.dhcp(request);
         self.dhcp(self.server(DhcpKind::Ack, ip, mac));
     }
