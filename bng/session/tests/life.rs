@@ -61,6 +61,17 @@ fn a_rejected_subscriber_stays_shut_out_and_is_asked_for_again_at_its_renewal() 
 }
 
 #[test]
+fn after_a_drain_sessions_start_when_told() {
+    let mut world = World::new();
+    world.input(Input::Drain);
+    world.dora(1, IP, 1);
+    assert_eq!(world.accept("gold"), None);
+    world.input(Input::Resume);
+    world.dora(1, IP, 1);
+    assert!(world.accept("gold").is_some());
+}
+
+#[test]
 fn another_framed_address_is_a_reject() {
     let mut world = World::new();
     world.dora(1, IP, 1);

@@ -76,21 +76,22 @@ async fn drain(bng: &BNG, id: &BngId, context: &Arc<Context>) -> Result<Drain, E
         Some(word) if word.drained => Ok(Drain::Over),
         Some(word) if word.draining => Ok(Drain::Waiting),
         _ => {
-            order(id, address, &trust).await;
+            order(id, address, &trust, true).await;
             Ok(Drain::Waiting)
         }
     }
 }
 
-/// Orders a drain; an order that did not arrive is given again by the next reconciliation.
-pub async fn order(id: &BngId, address: std::net::Ipv4Addr, trust: &crate::ca::Trust) {
+/// Orders a drain or ends it; an order that did not arrive is given again by the next reconciliation.
+pub async fn order(id: &BngId, address: std::net::Ipv4Addr, trust: &crate::ca::Trust, drain: bool) {
+    let what = if drain { "drain" } else { "end its drain" };
     let ordered = match Endpoint::new(id, address, trust) {
-        Ok(endpoint) => endpoint.drain().await,
+        Ok(endpoint) => endpoint.drain(drain).await,
         Err(error) => Err(error),
     };
     match ordered {
-        Ok(()) => tracing::info!(bng = %id, "ordered BNG {id} to drain"),
-        Err(error) => tracing::warn!(bng = %id, "BNG {id} did not take the order to drain: {}", Chain(&error)),
+        Ok(()) => tracing::info!(bng = %id, "ordered BNG {id} to {what}"),
+        Err(error) => tracing::warn!(bng = %id, "BNG {id} did not take the order to {what}: {}", Chain(&error)),
     }
 }
 

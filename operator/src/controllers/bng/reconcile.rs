@@ -14,7 +14,7 @@ use k8s_openapi::api::{
 };
 use kube::{
     Api, ResourceExt,
-    api::{DeleteParams, ListParams, Patch, PatchParams},
+    api::{ListParams, Patch, PatchParams},
     core::NamespaceResourceScope,
     runtime::{
         controller::Action,
@@ -93,32 +93,18 @@ async fn apply(bng: Arc<BNG>, context: &Arc<Context>, store: &Store<BNG>) -> Res
         config: plan.objects.as_ref().map(|objects| objects.config.revision.clone()).map_err(Clone::clone),
     };
     context.published.prepare(&id, &bng, prepared).await;
-    if let (Some(address), Some(pod)) = (plan.address, &pod) {
+    let mut again = Duration::from_secs(60);
+    if let (Some(address), Some(_)) = (plan.address, &pod) {
         context.observers.watch(context, &id, address);
-        follow_drain(&bng, &id, context, address, &trust, pod).await?;
+        // The journal keeps a drain across restarts, so a gateway made anew may have to be told that it is over.
+        let word = context.observers.observation(&id).status;
+        if word.is_some_and(|word| word.draining != bng.spec.drain) {
+            drain::order(&id, address, &trust, bng.spec.drain).await;
+            again = Duration::from_secs(2);
+        }
     }
     publish::publish(context, &id).await;
-    Ok(Action::requeue(Duration::from_secs(60)))
-}
-
-/// Orders or ends a drain as `spec.drain` says.
-async fn follow_drain(
-    bng: &BNG,
-    id: &BngId,
-    context: &Context,
-    address: std::net::Ipv4Addr,
-    trust: &Trust,
-    pod: &Pod,
-) -> Result<(), Error> {
-    let Some(word) = context.observers.observation(id).status else { return Ok(()) };
-    if bng.spec.drain && !word.draining {
-        drain::order(id, address, trust).await;
-    } else if !bng.spec.drain && word.draining && pod.metadata.deletion_timestamp.is_none() {
-        tracing::info!(bng = %id, "BNG {id} is no longer to be drained: its pod starts anew");
-        let pods: Api<Pod> = Api::namespaced(context.client.clone(), id.namespace());
-        pods.delete(&pod.name_any(), &DeleteParams::default()).await?;
-    }
-    Ok(())
+    Ok(Action::requeue(again))
 }
 
 async fn make_plan(
