@@ -101,7 +101,7 @@ const steps = [
     await shoot("bng");
   }],
   ["every other page opens", async () => {
-    for (const [path, title] of [["history/?span=all", "History"], ["routers/", "Access routers"], ["policies/", "Policies"], ["events/", "Events"]]) {
+    for (const [path, title] of [["history/?span=all", "History"], ["routers/", "Access routers"], ["topology/", "Topology"], ["policies/", "Policies"], ["events/", "Events"]]) {
       await page.goto(`${url}/${path}`);
       await page.getByRole("heading", { name: title, level: 1 }).waitFor();
       await page.locator("main").getByRole("status").waitFor({ state: "detached" });

@@ -34,7 +34,7 @@ export function Stat({ label, value, note, tone = "" }: { label: string; value: 
   return (
     <div className="min-w-0 px-4 py-3">
       <dt className="text-2xs font-medium tracking-wide text-faint uppercase">{label}</dt>
-      <dd className={`tnum truncate text-2xl font-semibold tracking-tight ${tone}`}>{value}</dd>
+      <dd className={`truncate text-2xl font-semibold tracking-tight ${tone}`}>{value}</dd>
       {note && <dd className="tnum truncate text-xs text-faint">{note}</dd>}
     </div>
   );

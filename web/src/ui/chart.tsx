@@ -25,10 +25,12 @@ interface Props {
   floor?: number;
   /** Seconds that the time axis shows at least, to the latest point. */
   span?: number;
+  /** Each value holds for the time before its point, not from point to point. */
+  stepped?: boolean;
 }
 
 /** Lines over time, with the values below the pointer in the legend; without a pointer, the latest. */
-export function Chart({ label, times, series, format, height = 180, floor = 1, span = 300 }: Props) {
+export function Chart({ label, times, series, format, height = 180, floor = 1, span = 300, stepped = false }: Props) {
   const host = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
   const [at, setAt] = useState<number | null>(null);
@@ -38,7 +40,7 @@ export function Chart({ label, times, series, format, height = 180, floor = 1, s
   useEffect(() => {
     const element = host.current;
     if (!element) return;
-    const made = new uPlot(options(element, { series, format, height, floor, span }, setAt), [[]], element);
+    const made = new uPlot(options(element, { series, format, height, floor, span, stepped }, setAt), [[]], element);
     plot.current = made;
     const resized = new ResizeObserver(() => made.setSize({ width: element.clientWidth, height }));
     resized.observe(element);
@@ -76,9 +78,11 @@ export function Chart({ label, times, series, format, height = 180, floor = 1, s
 
 const valueText = (value: number | null | undefined, format: (value: number) => string) => (value == null ? "–" : format(value));
 
-type Look = Required<Pick<Props, "series" | "format" | "height" | "floor" | "span">>;
+type Look = Required<Pick<Props, "series" | "format" | "height" | "floor" | "span" | "stepped">>;
 
-function options(host: HTMLElement, { series, format, height, floor, span }: Look, hover: (index: number | null) => void): uPlot.Options {
+const steps = uPlot.paths.stepped?.({ align: -1 });
+
+function options(host: HTMLElement, { series, format, height, floor, span, stepped }: Look, hover: (index: number | null) => void): uPlot.Options {
   const style = getComputedStyle(host);
   const color = (name: string) => style.getPropertyValue(name).trim();
   const axis = { stroke: color("--faint"), font: `11px ${style.fontFamily}`, ticks: { show: false }, grid: { stroke: color("--line"), width: 1 } };
@@ -95,7 +99,7 @@ function options(host: HTMLElement, { series, format, height, floor, span }: Loo
     ],
     series: [
       {},
-      ...series.map((s) => ({ label: s.label, stroke: color(s.color), width: 1.75, fill: `color-mix(in srgb, ${color(s.color)} 9%, transparent)`, points: { show: s.values.length < 3, size: 5, fill: color(s.color) } })),
+      ...series.map((s) => ({ label: s.label, stroke: color(s.color), ...(stepped && { paths: steps }), width: 1.75, fill: `color-mix(in srgb, ${color(s.color)} 9%, transparent)`, points: { show: s.values.length < 3, size: 5, fill: color(s.color) } })),
     ],
     hooks: { setCursor: [(plot: uPlot) => hover(plot.cursor.idx ?? null)] },
   };

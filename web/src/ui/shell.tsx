@@ -14,6 +14,7 @@ const PAGES: [path: string, name: string, icon: string][] = [
   ["/history/", "History", "M12 7v5l3 2M21 12a9 9 0 1 1-3-6.7M21 4v4h-4"],
   ["/bngs/", "BNGs", "M4 5h16v6H4zM4 13h16v6H4zM8 8h.01M8 16h.01"],
   ["/routers/", "Access routers", "M12 12v-8M12 12l-7 6M12 12l7 6M12 4h.01M5 18h.01M19 18h.01"],
+  ["/topology/", "Topology", "M9 4h6v5H9zM3 16h6v4H3zM15 16h6v4h-6zM12 9v3M6 16v-4h12v4"],
   ["/policies/", "Policies", "M5 20V10M12 20V4M19 20v-7"],
   ["/events/", "Events", "M6 4v16M6 8h9M6 14h13"],
 ];

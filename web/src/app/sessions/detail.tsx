@@ -100,7 +100,7 @@ function Rates({ points }: { points: { at: string; inputBps: number; outputBps: 
     ],
     [points],
   );
-  return <Chart label="Traffic of the session" times={times} series={series} format={bitRate} height={220} floor={1000} />;
+  return <Chart label="Traffic of the session" times={times} series={series} format={bitRate} height={220} floor={1000} stepped />;
 }
 
 function Identity({ session: s }: { session: Session }) {

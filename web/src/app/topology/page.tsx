@@ -1,0 +1,9 @@
+import type { Metadata } from "next";
+
+import { Topology } from "./topology";
+
+export const metadata: Metadata = { title: "Topology" };
+
+export default function Page() {
+  return <Topology />;
+}
