@@ -65,6 +65,7 @@ pub struct Plane {
     /// The node's addresses on our interfaces.
     pub own: Vec<Ipv4Addr>,
     wires: Wires,
+    links: Links,
     routes: Routes,
 }
 
@@ -77,8 +78,7 @@ struct Wires {
 }
 
 impl Wires {
-    async fn look(config: &BngConfig) -> Result<Self, PlaneError> {
-        let links = Links::open()?;
+    async fn look(links: &Links, config: &BngConfig) -> Result<Self, PlaneError> {
         let names = &config.interfaces;
         let find = async |name: &str| {
             links.get(name).await?.filter(|link| link.up).ok_or_else(|| PlaneError::Missing(name.to_owned()))
@@ -116,7 +116,8 @@ impl Wires {
 impl Plane {
     /// Opens everything; the subscribers whom the kernel lets through already are adopted and returned.
     pub async fn open(config: &BngConfig) -> Result<(Self, Vec<Admitted>), PlaneError> {
-        let wires = Wires::look(config).await?;
+        let links = Links::open()?;
+        let wires = Wires::look(&links, config).await?;
         let (gate, admitted) = Gate::open(&wires.gate(config))?;
         let routes = Routes::open()?;
         let all = [&wires.subscriber, &wires.uplink, &wires.dhcp];
@@ -128,6 +129,7 @@ impl Plane {
             dhcp_address: wires.dhcp.addresses.first().map_or(Ipv4Addr::UNSPECIFIED, ipnet::Ipv4Net::addr),
             own: all.iter().flat_map(|link| &link.addresses).map(ipnet::Ipv4Net::addr).collect(),
             wires,
+            links,
             routes,
         };
         plane.route(config).await?;
@@ -136,7 +138,7 @@ impl Plane {
 
     /// Follows a changed configuration or changed interfaces; true if anything had to be done. No subscriber is touched.
     pub async fn refresh(&mut self, config: &BngConfig, force: bool) -> Result<bool, PlaneError> {
-        let wires = Wires::look(config).await?;
+        let wires = Wires::look(&self.links, config).await?;
         if !force && wires == self.wires {
             return Ok(false);
         }
