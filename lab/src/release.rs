@@ -68,11 +68,6 @@ pub fn values(topology: &Topology, images: &Images) -> Value {
             topology.services.dhcp.trunc(),
             topology.kubernetes.service_prefix,
         ],
-        "protectedNetworks": [
-            topology.management.host.trunc(),
-            topology.services.dhcp.trunc(),
-            topology.kubernetes.service_prefix,
-        ],
         "api": { "nodePort": topology.kubernetes.dashboard_node_port },
     })
 }
