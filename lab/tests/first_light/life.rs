@@ -39,6 +39,19 @@ fn accounted(lab: &Lab, session: &Value, cause: &str, download: u64, upload: u64
     })
 }
 
+/// While a session lives its row in radacct is open and follows the counters.
+pub fn interim(lab: &Lab) -> Result<(), String> {
+    let session = lab.session_of("line-03")?;
+    let id = session["spec"]["acctSessionId"].as_str().unwrap_or_default();
+    let query = format!(
+        "SELECT acctoutputoctets FROM radacct WHERE acctsessionid = '{id}' AND acctstoptime IS NULL AND acctupdatetime > acctstarttime"
+    );
+    eventually(75, || {
+        let octets = lab.sql("radius", &query)?;
+        ensure(octets.parse::<u64>().is_ok_and(|octets| octets > 1_000_000), || format!("radacct says {octets:?}"))
+    })
+}
+
 pub fn release(lab: &Lab) -> Result<(), String> {
     let session = lab.session_of("line-03")?;
     ensure(octets(&session, "inputOctets") > 1_000_000, || format!("no traffic on record: {session:#}"))?;

@@ -39,6 +39,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("a_stopped_service_is_said_and_heals", restart::services_stopped),
     ("a_second_lab_is_refused", restart::second_lab),
     ("kubectl_get_sessions_watches", kubernetes::watch),
+    ("accounting_follows_the_counters", life::interim),
     ("a_release_moves_the_session_to_history", life::release),
     ("kubectl_delete_session_disconnects", life::delete_session),
     ("kubectl_delete_bng_drains", life::delete_bng),
