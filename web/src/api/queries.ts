@@ -76,6 +76,20 @@ export const useEvents = (filter: { type?: EventType; bng?: string }) =>
     placeholderData: keepPreviousData,
   });
 
+const NEWS: readonly EventType[] = ["SESSION_START", "SESSION_STOP", "POLICY_APPLY", "ROUTER_UPDATE"];
+
+/** The latest events that are news; interim updates and health reports would drown them. */
+export const useNews = (limit: number) =>
+  useQuery({
+    queryKey: ["news", limit],
+    queryFn: async () => {
+      const pages = await Promise.all(NEWS.map((type) => unwrap(api.GET("/api/v1/events", { params: { query: { type, limit } } }))));
+      const events = pages.flatMap((page) => page.items);
+      return events.sort((a, b) => Date.parse(b.ts) - Date.parse(a.ts) || b.seq - a.seq).slice(0, limit);
+    },
+    refetchInterval: 5 * SECOND,
+  });
+
 export const useRouters = () =>
   useInfiniteQuery({
     queryKey: ["routers"],

@@ -4,7 +4,7 @@ import Link from "next/link";
 import { useMemo } from "react";
 
 import type { Overview as Totals } from "@/api/client";
-import { useBngs, useEvents, useOverview } from "@/api/queries";
+import { useBngs, useNews, useOverview } from "@/api/queries";
 import { bitRate, count } from "@/lib/format";
 import { Card, PageHead, Stat } from "@/ui/basics";
 import { BngCard } from "@/ui/bng-card";
@@ -132,11 +132,11 @@ function Gateways() {
 }
 
 function Latest() {
-  const events = useEvents({});
+  const events = useNews(7);
   return (
     <Card title="Latest events" aside={<Link href="/events/" className="text-xs text-accent hover:underline">All events</Link>}>
       <Answered query={events}>
-        {(data) => <Timeline events={data.pages.flatMap((p) => p.items).filter((e) => e.eventType !== "BNG_HEALTH_UPDATE").slice(0, 8)} />}
+        {(news) => <Timeline events={news} named />}
       </Answered>
     </Card>
   );

@@ -18,6 +18,13 @@ export const EVENT_NAMES: Record<EventType, string> = {
   BNG_HEALTH_UPDATE: "BNG health",
 };
 
+/** Whom or what the event is about. */
+export function subjectOf({ eventType, payload, sessionId, bng }: Event): string {
+  if (eventType === "BNG_HEALTH_UPDATE") return bng;
+  const p = record(payload);
+  return text(eventType === "ROUTER_UPDATE" ? p["name"] : p["subscriber"]) ?? sessionId ?? "–";
+}
+
 /** What the event says, in one line. */
 export function describe({ eventType, payload }: Pick<Event, "eventType" | "payload">): string {
   const p = record(payload);

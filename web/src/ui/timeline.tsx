@@ -1,15 +1,17 @@
 "use client";
 
+import Link from "next/link";
+
 import type { Event } from "@/api/client";
-import { describe, EVENT_NAMES, toneOf } from "@/lib/events";
+import { describe, EVENT_NAMES, subjectOf, toneOf } from "@/lib/events";
 import type { Tone } from "./badge";
 import { Ago } from "./basics";
 import { Empty } from "./states";
 
 const DOTS: Record<Tone, string> = { good: "bg-good", warn: "bg-warn", bad: "bg-bad", info: "bg-info", quiet: "bg-line-strong" };
 
-/** Events from the latest to the first, along a line. */
-export function Timeline({ events }: { events: Event[] }) {
+/** Events from the latest to the first, along a line; `named` = each says whom it is about. */
+export function Timeline({ events, named = false }: { events: Event[]; named?: boolean }) {
   if (events.length === 0) return <Empty title="No events yet" />;
   return (
     <ol className="px-4 py-3">
@@ -24,6 +26,13 @@ export function Timeline({ events }: { events: Event[] }) {
                 <Ago at={event.ts} />
               </span>
             </p>
+            {named && event.sessionId && (
+              <p className="truncate text-sm">
+                <Link href={`/sessions/?id=${event.sessionId}`} className="hover:text-accent hover:underline">
+                  {subjectOf(event)}
+                </Link>
+              </p>
+            )}
             <p className="text-sm break-words text-soft">{describe(event)}</p>
           </div>
         </li>

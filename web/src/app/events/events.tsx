@@ -5,7 +5,7 @@ import { useMemo } from "react";
 
 import type { Event, EventType } from "@/api/client";
 import { useBngs, useEvents } from "@/api/queries";
-import { describe, EVENT_NAMES, toneOf } from "@/lib/events";
+import { describe, EVENT_NAMES, subjectOf, toneOf } from "@/lib/events";
 import { count } from "@/lib/format";
 import { useParam } from "@/lib/params";
 import { Badge } from "@/ui/badge";
@@ -33,13 +33,6 @@ const columns = [
   column.accessor((e) => describe(e), { id: "what", header: "What", enableSorting: false, cell: (c) => <span title={String(c.getValue())} className="text-soft">{c.getValue()}</span> }),
   column.accessor("ts", { id: "when", header: "When", sortFn: "basic", cell: (c) => <Ago at={c.getValue()} /> }),
 ];
-
-/** Whom or what the event is about. */
-function subjectOf({ eventType, payload, sessionId, bng }: Event): string {
-  if (eventType === "BNG_HEALTH_UPDATE") return bng;
-  const name = eventType === "ROUTER_UPDATE" ? payload["name"] : payload["subscriber"];
-  return typeof name === "string" ? name : (sessionId ?? "–");
-}
 
 /** What the gateways said, the latest first. */
 export function Events() {
