@@ -132,7 +132,7 @@ function Gateways() {
 }
 
 function Latest() {
-  const events = useNews(7);
+  const events = useNews(6);
   return (
     <Card title="Latest events" aside={<Link href="/events/" className="text-xs text-accent hover:underline">All events</Link>}>
       <Answered query={events}>
