@@ -22,7 +22,7 @@ lab=target/debug/lab
 tier 'unit, golden, property; integration with the real services' \
   "$lab" services -- cargo test --workspace --features integration --locked --no-fail-fast
 tier 'dashboard' npm --prefix web test
-tier 'end to end in the lab' cargo test --package lastmile-lab --features e2e --test first_light --locked -- --nocapture --test-threads 1
+tier 'end to end in the lab' cargo test --workspace --features e2e --test first_light --locked -- --nocapture --test-threads 1
 
 # cargo: "test result: ok. 5 passed; 0 failed; …"; vitest: "      Tests  12 passed (12)" or "Tests  1 failed | 11 passed (12)".
 count() {
