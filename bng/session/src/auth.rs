@@ -45,7 +45,8 @@ pub struct Subject {
 }
 
 /// One Access-Request.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct AuthRequest {
     /// For the answer.
     pub session: SessionId,

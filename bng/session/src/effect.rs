@@ -3,15 +3,19 @@
 use std::net::Ipv4Addr;
 
 use lastmile_types::{MacAddr, Octets, SessionId, session::Rates, status::DisconnectAnswer};
+use serde::{Serialize, Serializer};
 
 use crate::{auth::AuthRequest, record::Record, session::Session};
 
 /// Everything that one input leads to. The record comes first: it is written before any action is carried out.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Effects {
     /// To the journal, unless it is empty.
+    #[serde(skip_serializing_if = "Record::is_empty")]
     pub record: Record,
     /// Then these, in order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub actions: Vec<Action>,
 }
 
@@ -32,7 +36,8 @@ impl Effects {
 }
 
 /// One thing to do.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Action {
     /// Send the message in hand to a DHCP server, port 67.
     ToServer {
@@ -98,7 +103,8 @@ pub enum Action {
 }
 
 /// Where a reply goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Destination {
     /// To the relay that asked: giaddr, port 67.
     Relay(Ipv4Addr),
@@ -107,7 +113,8 @@ pub enum Destination {
 }
 
 /// What to change in a message on its way.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Edit {
     /// Count one hop (RFC 1542 §4.1.1).
     pub add_hop: bool,
@@ -118,7 +125,8 @@ pub struct Edit {
 }
 
 /// What becomes of option 82.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub enum RelayInfoEdit {
     /// As it is.
     #[default]
@@ -130,7 +138,8 @@ pub enum RelayInfoEdit {
 }
 
 /// Whom the gate lets through, and how fast.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Admission {
     /// The session.
     pub session: SessionId,
@@ -166,6 +175,12 @@ macro_rules! dropped {
             /// The counter's stable label.
             pub const fn label(self) -> &'static str {
                 match self { $(Self::$variant => $label),* }
+            }
+        }
+
+        impl Serialize for Dropped {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.label())
             }
         }
     };

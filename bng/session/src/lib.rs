@@ -17,6 +17,7 @@ mod life;
 mod machine;
 mod policy;
 mod record;
+mod recording;
 mod renewal;
 mod reply;
 mod restart;
@@ -32,6 +33,7 @@ pub use input::{AuthAnswer, DhcpKind, DhcpMessage, Grant, Input, Load, Reading, 
 pub use machine::Machine;
 pub use policy::Terms;
 pub use record::{Change, Record, RecordedEvent, Snapshot};
+pub use recording::{Line, Opened, Replay, ReplayError, Told};
 pub use router::Router;
 pub use session::{Ending, Meter, Path, Session};
 pub use time::{Now, Stamp};

@@ -43,6 +43,8 @@ pub struct World {
     pub requests: Vec<AuthRequest>,
     /// Of the last input only.
     pub actions: Vec<Action>,
+    /// As a gateway would record it.
+    pub recording: Vec<Line>,
     ids: u128,
     xid: u32,
 }
@@ -58,6 +60,7 @@ impl World {
             accounting: Vec::new(),
             requests: Vec::new(),
             actions: Vec::new(),
+            recording: Vec::new(),
             ids: 0x0190_0000_0000_7000_8000_0000_0000_0000,
             xid: 0,
         };
@@ -66,6 +69,8 @@ impl World {
     }
 
     pub fn started(&mut self, same_boot: bool) {
+        let (settings, snapshot) = (self.machine.settings().clone(), self.machine.snapshot());
+        self.recording.push(Line::Opened(Box::new(Opened { settings, snapshot })));
         let elements = self.gate.iter().map(|(ip, counters)| Reading { ip: *ip, counters: *counters }).collect();
         let last_boot_ms = self.journal.last().map_or(0, |record| record.boot_ms);
         self.input(Input::Started(Started { same_boot, last_boot_ms, elements }));
@@ -91,6 +96,7 @@ impl World {
             self.ids += 1;
             let wall = Timestamp::from_millisecond(1_700_000_000_000 + self.boot_ms as i64).unwrap();
             let now = Now { boot_ms: self.boot_ms, wall, fresh: Uuid::from_u128(self.ids) };
+            self.recording.push(Line::Told(Box::new(Told { now, input: Input::clone(&input) })));
             let mut effects = Effects::default();
             self.machine.handle(now, input, &mut effects);
             if !effects.record.is_empty() {

@@ -1,0 +1,170 @@
+//! Scenario folders: `input.jsonl` is a recording, `output.jsonl` what the machine makes of it, line for line.
+//!
+//! `LASTMILE_UPDATE=1` writes both again. A recording from the field becomes a scenario by lying here as `NAME/input.jsonl`; its
+//! output is written by the same command.
+
+mod world;
+
+use std::{env, fs, path::Path};
+
+use lastmile_session::*;
+use world::{World, address};
+
+const IP: u8 = 50;
+
+type Scenario = (&'static str, fn(&mut World));
+
+const SCENARIOS: &[Scenario] = &[
+    ("dora_accept", |world| _ = world.online(1, IP, 1)),
+    ("dora_reject", |world| {
+        world.dora(1, IP, 1);
+        world.answer(AuthAnswer::Reject { message: "no such line".to_owned() });
+    }),
+    ("radius_silent", |world| {
+        world.dora(1, IP, 1);
+        world.answer(AuthAnswer::NoAnswer);
+        world.sleep(6_000);
+        world.accept("gold");
+    }),
+    ("renewal", |world| {
+        world.online(1, IP, 1);
+        world.sleep(300_000);
+        world.renewal(IP, 1);
+    }),
+    ("release", |world| {
+        online_with_traffic(world);
+        world.dhcp(world.unicast(DhcpKind::Release, IP, 1));
+    }),
+    ("expiry", |world| {
+        online_with_traffic(world);
+        world.sleep(601_000);
+    }),
+    ("ip_change", |world| {
+        online_with_traffic(world);
+        world.dora(1, IP + 1, 1);
+        world.accept("gold");
+    }),
+    ("mac_change", |world| {
+        online_with_traffic(world);
+        world.dora(1, IP + 1, 2);
+        world.accept("gold");
+    }),
+    ("port_move", |world| {
+        online_with_traffic(world);
+        world.dora(2, IP, 1);
+        world.accept("gold");
+    }),
+    ("disconnect", |world| {
+        let session = online_with_traffic(world);
+        world.input(Input::Disconnect { session, order: 7, detail: "kubectl".to_owned() });
+        world.renewal(IP, 1); // refused: back through DISCOVER
+        world.online(1, IP, 1);
+    }),
+    ("drain", |world| {
+        online_with_traffic(world);
+        world.input(Input::Drain);
+        world.dora(1, IP, 1);
+        world.input(Input::Resume);
+        world.online(1, IP, 1);
+    }),
+    ("nak", |world| {
+        online_with_traffic(world);
+        let request = DhcpMessage { requested_ip: Some(address(IP)), ..world.client(DhcpKind::Request, 1, 1) };
+        world.dhcp(request);
+        world.dhcp(world.server(DhcpKind::Nak, 0, 1));
+    }),
+    ("restart_same_boot", |world| {
+        online_with_traffic(world);
+        world.sleep(6_000);
+        world.traffic(IP, 500);
+        world.restart();
+        world.sleep(6_000);
+    }),
+    ("reboot", |world| {
+        online_with_traffic(world);
+        world.sleep(6_000);
+        world.gate.clear();
+        world.boot_ms = 5_000;
+        world.machine = Machine::new(world::settings(), world.machine.snapshot());
+        world.started(false);
+        world.online(1, IP, 1);
+    }),
+    ("untrusted", untrusted),
+];
+
+fn online_with_traffic(world: &mut World) -> lastmile_types::SessionId {
+    let session = world.online(1, IP, 1);
+    world.traffic(IP, 1_234);
+    session
+}
+
+/// One message of each kind that is not believed, beside a session that must not notice.
+fn untrusted(world: &mut World) {
+    world.online(1, IP, 1);
+    let discover = world.client(DhcpKind::Discover, 2, 2);
+    let relay = |giaddr: [u8; 4]| DhcpMessage { giaddr: giaddr.into(), ..discover.clone() };
+    for message in [
+        relay([10, 231, 11, 1]),
+        relay([192, 0, 2, 1]),
+        relay([0; 4]),
+        DhcpMessage { source_ip: [10, 231, 11, 9].into(), ..discover.clone() },
+        DhcpMessage { relay_info: None, ..discover.clone() },
+        DhcpMessage { hops: 16, ..discover.clone() },
+        DhcpMessage { kind: DhcpKind::Ack, ..discover.clone() },
+        DhcpMessage { side: Side::Server, ..discover.clone() },
+        world.server(DhcpKind::Ack, 60, 2),
+        DhcpMessage { source_ip: [10, 231, 1, 9].into(), ..world.server(DhcpKind::Ack, 60, 2) },
+        world.unicast(DhcpKind::Release, IP, 2),
+        DhcpMessage {
+            source_mac: world.client(DhcpKind::Discover, 2, 2).chaddr,
+            ..world.unicast(DhcpKind::Release, IP, 1)
+        },
+    ] {
+        world.dhcp(message);
+    }
+}
+
+#[test]
+fn every_recording_gives_what_it_gave() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios");
+    let update = env::var_os("LASTMILE_UPDATE").is_some();
+    if update {
+        SCENARIOS.iter().for_each(|(name, act)| write(&folder.join(name), *act));
+    }
+    let mut seen = Vec::new();
+    for scenario in fs::read_dir(&folder).expect("the scenarios' folder").flatten() {
+        let (name, path) = (scenario.file_name().to_string_lossy().into_owned(), scenario.path());
+        let output = replay(&name, &fs::read_to_string(path.join("input.jsonl")).expect("input.jsonl"));
+        if update {
+            fs::write(path.join("output.jsonl"), &output).unwrap();
+        }
+        let golden = fs::read_to_string(path.join("output.jsonl")).unwrap_or_default();
+        for (place, (is, was)) in output.lines().zip(golden.lines()).enumerate() {
+            assert_eq!(is, was, "{name}, line {}: LASTMILE_UPDATE=1 takes the change over", place + 1);
+        }
+        assert_eq!(output.lines().count(), golden.lines().count(), "{name}");
+        seen.push(name);
+    }
+    assert!(SCENARIOS.iter().all(|(name, _)| seen.iter().any(|one| one == name)), "a scenario has no folder");
+}
+
+fn write(folder: &Path, act: fn(&mut World)) {
+    let mut world = World::new();
+    act(&mut world);
+    let lines = world.recording.iter().map(|line| serde_json::to_string(line).unwrap() + "\n");
+    fs::create_dir_all(folder).unwrap();
+    fs::write(folder.join("input.jsonl"), lines.collect::<String>()).unwrap();
+}
+
+fn replay(name: &str, recording: &str) -> String {
+    let mut replay = Replay::default();
+    let mut output = String::new();
+    for (place, line) in recording.lines().enumerate() {
+        let fail = |error: &dyn std::fmt::Display| -> ! { panic!("{name}, line {}: {error}", place + 1) };
+        let line = serde_json::from_str(line).unwrap_or_else(|error| fail(&error));
+        let effects = replay.take(line).unwrap_or_else(|error| fail(&error));
+        output += &effects.map_or("\"opened\"".to_owned(), |effects| serde_json::to_string(&effects).unwrap());
+        output += "\n";
+    }
+    output
+}
