@@ -14,6 +14,9 @@ use lastmile_lab::images::{self, Source};
 use lastmile_lab::isolation;
 use lastmile_lab::process::run;
 
+/// The management network of the nodes.
+const BRIDGE: &str = "k8t";
+
 fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
     let folder = PathBuf::from(arguments.next().context("usage: cluster FOLDER PROGRAM COMMAND…")?);
@@ -35,6 +38,7 @@ fn main() -> Result<()> {
         .status()?;
     let start = Instant::now();
     cluster.down();
+    run(Command::new("ip").args(["link", "delete", BRIDGE]))?;
     println!("{status}; down after {:.1} s", start.elapsed().as_secs_f32());
     Ok(())
 }
@@ -63,20 +67,32 @@ fn context(folder: &Path) -> ClusterContext {
 }
 
 fn wires(context: &ClusterContext) -> Result<()> {
-    let mut lines = vec!["link set lo up".to_owned(), "link add k8t type bridge".into(), "link set k8t up".into()];
-    lines.push(format!("address add {}/24 dev k8t", context.api_address));
+    let mut lines = vec!["link set lo up".to_owned(), format!("link add {BRIDGE} type bridge"), format!("link set {BRIDGE} up")];
+    lines.push(format!("address add {}/24 dev {BRIDGE}", context.api_address));
     for Node { name, address, .. } in &context.nodes {
         run(Command::new("ip").args(["netns", "add", name]))?;
-        run(Command::new("ip").args(format!("link add {name} type veth peer name mgmt0 netns {name}").split(' ')))?;
-        lines.push(format!("link set {name} master k8t up"));
+        run(Command::new("ip").args(format!("link add {name} type veth peer name eth0 netns {name}").split(' ')))?;
+        lines.push(format!("link set {name} master {BRIDGE} up"));
         for line in [
             "link set lo up".to_owned(),
-            "link set mgmt0 up".into(),
-            format!("address add {address}/24 dev mgmt0"),
+            "link set eth0 up".into(),
+            format!("address add {address}/24 dev eth0"),
             format!("route add default via {}", context.api_address),
         ] {
             run(Command::new("ip").args(["-n", name]).args(line.split(' ')))?;
         }
     }
+    context.nodes.iter().try_for_each(masquerade)?;
     lines.iter().try_for_each(|line| run(Command::new("ip").args(line.split(' '))).map(drop))
+}
+
+/// What pods send beyond the cluster leaves by the node's own address, as with most pod networks.
+fn masquerade(node: &Node) -> Result<()> {
+    let rules = format!(
+        "table ip pods {{ chain leave {{ type nat hook postrouting priority 100; \
+         ip saddr {} ip daddr != {{ 10.96.0.0/14 }} masquerade; }}; }}",
+        node.pod_cidr
+    );
+    let mut nft = Command::new("nsenter");
+    run(nft.arg(format!("--net=/run/netns/{}", node.netns)).args(["nft", &rules])).map(drop)
 }

@@ -1,22 +1,27 @@
 //! Running a part of this program in PID, mount and network namespaces of its own, so that its end is everybody's end:
 //! when the first process of a PID namespace dies, the kernel kills the rest, and mounts and namespaces go with them.
-use std::fs;
+use std::fs::{self, File};
+use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 
 use anyhow::{Context, Result};
 use nix::mount::{MsFlags, mount};
-use nix::sched::{CloneFlags, unshare};
+use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::prctl;
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 /// Starts this program again with `arguments` as the first process of a new PID namespace (and `more`).
-/// Must be called while this process has one thread; it cannot start anything else afterwards. The new process calls
-/// [`enter`] first, so that the caller keeps the machine's own mounts.
+/// Must be called while this process has one thread. The new process calls [`enter`] first, so that the caller keeps the
+/// machine's own mounts; what the caller starts later is outside again.
 pub fn spawn(arguments: &[&str], more: CloneFlags) -> Result<Child> {
     unshare(CloneFlags::CLONE_NEWPID | more).context("cannot make namespaces: the lab needs root")?;
     let exe = std::env::current_exe().context("cannot tell where this program is")?;
-    Command::new(exe).args(arguments).spawn().context("cannot start the lab's first process")
+    let child = Command::new(exe).args(arguments).spawn().context("cannot start the lab's first process")?;
+    let own = File::open("/proc/self/ns/pid").context("cannot open this process's PID namespace")?;
+    setns(own, CloneFlags::CLONE_NEWPID).context("cannot go back to this process's PID namespace")?;
+    Ok(child)
 }
 
 /// The first steps inside: die with the parent, have mounts of one's own, see the namespace's own processes.
@@ -33,6 +38,30 @@ pub fn mount_tmpfs(path: &str) -> Result<()> {
     fs::create_dir_all(path).with_context(|| format!("cannot make {path}"))?;
     mount(Some("tmpfs"), path, Some("tmpfs"), MsFlags::empty(), Some("mode=0755"))
         .with_context(|| format!("cannot mount {path}"))
+}
+
+/// A network namespace of this machine that is held open.
+#[derive(Debug)]
+pub struct OpenNetns {
+    path: PathBuf,
+    file: File,
+}
+
+/// Opens the namespace `name` of `/run/netns`.
+pub fn open_netns(name: &str) -> Result<OpenNetns> {
+    let path = Path::new("/run/netns").join(name);
+    let file = File::open(&path).with_context(|| format!("cannot open {}", path.display()))?;
+    Ok(OpenNetns { path, file })
+}
+
+impl OpenNetns {
+    /// Shows it at its old place, over which something was mounted meanwhile.
+    pub fn show(&self) -> Result<()> {
+        let from = format!("/proc/self/fd/{}", self.file.as_raw_fd());
+        fs::write(&self.path, "")?;
+        mount(Some(from.as_str()), &self.path, None::<&str>, MsFlags::MS_BIND, None::<&str>)
+            .with_context(|| format!("cannot take over {}", self.path.display()))
+    }
 }
 
 fn ending_signals() -> SigSet {

@@ -3,6 +3,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 
+use crate::existing;
 use crate::paths::Paths;
 use crate::progress::Progress;
 use crate::supervisor::control::{self, Action, Request};
@@ -16,6 +17,7 @@ pub fn run(paths: &Paths, topology: Topology, options: UpOptions) -> Result<Exit
     let mut lab = Lab::new(paths.clone(), topology, options);
     if let Err(error) = lab.up(&progress) {
         progress.step(format!("failed: {error:#}"));
+        existing::leave(paths, &lab.topology);
         set_phase(paths, Phase::Failed)?;
         return Err(error);
     }

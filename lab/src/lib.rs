@@ -6,6 +6,7 @@
 pub mod bench;
 pub mod cluster;
 pub mod environment;
+pub mod existing;
 pub mod gateways;
 pub mod images;
 pub mod isolation;

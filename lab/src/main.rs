@@ -9,7 +9,7 @@ use lastmile_lab::services::private;
 use lastmile_lab::supervisor::control::{self, Action, Request};
 use lastmile_lab::supervisor::{self, UpOptions};
 use lastmile_lab::topology::{Topology, containerlab};
-use lastmile_lab::{bench, keeper, verbs};
+use lastmile_lab::{bench, existing, keeper, verbs};
 
 /// Lastmile's lab: two BNGs, their routers and subscribers, the real services and a real Kubernetes on this machine.
 #[derive(Parser)]
@@ -25,6 +25,21 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Verb {
     /// Bring the lab up
+    ///
+    /// LASTMILE_KUBECONFIG selects an existing cluster in place of the lab's own; an inherited KUBECONFIG is ignored. For each BNG
+    /// of lab/topology.toml the cluster needs one node, on this machine (kind, say), that is
+    ///
+    /// - labelled: kubectl label node NODE lastmile.io/wired=true lastmile.io/bng=bng-01
+    ///
+    /// - on the lab's wires: ip netns attach bng-01 PID, with PID a process of the node (kind: docker inspect -f '{{.State.Pid}}'
+    ///   NODE); the lab puts mgmt0, dhcp0, uplink0 and access0 there, and pods must leave the node by its own addresses, as
+    ///   kind's do
+    ///
+    /// - in possession of the images of target/lab/images: kind load image-archive FILE, or ctr -n k8s.io images import FILE
+    ///
+    /// What lacks is said before anything is started. `lab down` takes the release, its kinds and the namespaces edge and
+    /// lastmile-system out of that cluster again, and nothing else.
+    #[command(verbatim_doc_comment)]
     Up {
         /// Only namespaces, services, routers and subscribers
         #[arg(long)]
@@ -120,8 +135,10 @@ fn dispatch(arguments: Arguments) -> Result<ExitCode> {
     let topology = || Topology::load(&paths.root.join("lab/topology.toml"));
     match arguments.verb {
         Verb::Up { without_cluster, gateways, without_release } => {
-            topology()?;
-            verbs::up(&paths, &UpOptions { bin_dir: paths.bin.clone(), without_cluster, gateways, without_release })
+            let kubeconfig = if without_cluster || without_release { None } else { existing::selected()? };
+            let bin_dir = paths.bin.clone();
+            let options = UpOptions { bin_dir, without_cluster, gateways, without_release, kubeconfig };
+            verbs::up(&paths, &topology()?, &options)
         }
         Verb::Down => verbs::down(&paths),
         Verb::Status => verbs::status(&paths),

@@ -28,9 +28,10 @@ const TOOLS: [&str; 15] = [
 
 /// Lists everything that is missing, with the way to get it.
 pub fn check(paths: &Paths, options: &UpOptions) -> Result<()> {
+    let without_own_cluster = options.without_cluster || options.kubeconfig.is_some();
     let mut missing: Vec<String> = TOOLS
         .iter()
-        .filter(|tool| !(options.without_cluster && ["containerd", "runc"].contains(tool)))
+        .filter(|tool| !(without_own_cluster && ["containerd", "runc"].contains(tool)))
         .filter(|tool| find_program(tool).is_err())
         .map(|tool| format!("{tool} is not installed: `make setup` installs it"))
         .collect();

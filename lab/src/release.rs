@@ -19,6 +19,9 @@ pub const SYSTEM: &str = "lastmile-system";
 /// The namespace of the BNGs of `lab/manifests`.
 pub const EDGE: &str = "edge";
 
+/// The account of the dashboard's token, and its ClusterRoleBinding.
+pub const ADMIN: &str = "lab-admin";
+
 /// The four programs' images.
 #[derive(Debug)]
 pub struct Images {
@@ -187,15 +190,15 @@ pub fn token(context: &ClusterContext) -> Result<String> {
     apply(
         context,
         &[
-            json!({ "apiVersion": "v1", "kind": "ServiceAccount", "metadata": { "name": "lab-admin", "namespace": SYSTEM } }),
+            json!({ "apiVersion": "v1", "kind": "ServiceAccount", "metadata": { "name": ADMIN, "namespace": SYSTEM } }),
             json!({
-                "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": { "name": "lab-admin" },
+                "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": { "name": ADMIN },
                 "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin" },
-                "subjects": [{ "kind": "ServiceAccount", "name": "lab-admin", "namespace": SYSTEM }],
+                "subjects": [{ "kind": "ServiceAccount", "name": ADMIN, "namespace": SYSTEM }],
             }),
         ],
     )?;
-    let token = run(context.kubectl().args(["create", "token", "lab-admin", "--namespace", SYSTEM, "--duration=24h"]))?;
+    let token = run(context.kubectl().args(["create", "token", ADMIN, "--namespace", SYSTEM, "--duration=24h"]))?;
     Ok(token.trim().to_owned())
 }
 

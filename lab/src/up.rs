@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use nix::sys::signal::Signal;
 
 use crate::cluster::{self, Cluster, ClusterContext, Node};
+use crate::network::{self, Nodes};
 use crate::paths::{MACHINE_DIR, Paths, SOCKET_DIR};
 use crate::process::{Part, Place};
 use crate::progress::Progress;
@@ -14,7 +15,7 @@ use crate::services::{self, ServicesSpec};
 use crate::subscribers::{Subscribers, address};
 use crate::supervisor::UpOptions;
 use crate::topology::Topology;
-use crate::{environment, gateways, network, release, routers};
+use crate::{environment, existing, gateways, release, routers};
 
 /// Everything that runs.
 pub struct Lab {
@@ -36,7 +37,8 @@ impl Lab {
 
     /// Brings everything up, telling each step.
     pub fn up(&mut self, progress: &Progress) -> Result<()> {
-        network::build(&self.topology)?;
+        let nodes = if self.options.kubeconfig.is_some() { Nodes::Found } else { Nodes::Made };
+        network::build(&self.topology, nodes)?;
         progress.step(format!("{} namespaces wired", self.topology.nodes().len() + 1));
         let secrets = Secrets::generate(&self.paths.run.join("secrets"))?;
         let cluster =
@@ -68,23 +70,36 @@ impl Lab {
                 true => Ok(None),
                 false => release::build_images(&self.paths, &context).map(Some),
             });
-            let cluster = cluster::up(&context);
-            if cluster.is_ok() {
-                progress.step(format!("Kubernetes is up, {} nodes Ready", context.nodes.len()));
-            }
+            let cluster = self.start_cluster(&context, progress);
             (joined(services.join()), cluster, joined(images.join()))
         });
         self.parts = services?.parts;
-        self.cluster = Some(cluster.context("Kubernetes did not come up")?);
+        self.cluster = cluster.context("Kubernetes did not come up")?;
         let Some(images) = images? else { return Ok(()) };
-        cluster::import_images(&context, &images.all())?;
-        progress.step("images of the four programs imported");
+        if self.cluster.is_some() {
+            cluster::import_images(&context, &images.all())?;
+            progress.step("images of the four programs imported");
+        } else {
+            existing::note(&self.paths)?;
+        }
         release::prepare(&self.topology, &context, &spec.secrets)?;
         release::install(&self.paths, &self.topology, &context, &images)?;
         progress.step("helm install lastmile: operator, ingestor and api run");
         release::apply_manifests(&self.paths, &context)?;
         progress.step("kubectl apply -f lab/manifests: BNGs and policies");
         Ok(())
+    }
+
+    /// The lab's own Kubernetes; none of its own where an existing one was selected.
+    fn start_cluster(&self, context: &ClusterContext, progress: &Progress) -> Result<Option<Cluster>> {
+        if let Some(kubeconfig) = &self.options.kubeconfig {
+            existing::adopt(context, kubeconfig)?;
+            progress.step(format!("the cluster of {} is used", kubeconfig.display()));
+            return Ok(None);
+        }
+        let cluster = cluster::up(context)?;
+        progress.step(format!("Kubernetes is up, {} nodes Ready", context.nodes.len()));
+        Ok(Some(cluster))
     }
 
     fn finish_without_cluster(&mut self, progress: &Progress) -> Result<()> {

@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use crate::existing;
 use crate::isolation;
 use crate::network::SWITCH;
 use crate::paths::Paths;
@@ -20,8 +21,11 @@ use crate::supervisor::control::{self, Request};
 use crate::supervisor::{self, Holder, Phase, State, UpOptions, phase};
 use crate::topology::Topology;
 
+/// Taking things out of an existing cluster takes its time.
+const DOWN_LIMIT: Duration = Duration::from_secs(360);
+
 /// Brings the lab up and shows its progress. Ctrl-C takes down what was started.
-pub fn up(paths: &Paths, options: &UpOptions) -> Result<ExitCode> {
+pub fn up(paths: &Paths, topology: &Topology, options: &UpOptions) -> Result<ExitCode> {
     if !nix::unistd::geteuid().is_root() {
         bail!("the lab makes network namespaces: run it as root");
     }
@@ -35,11 +39,8 @@ pub fn up(paths: &Paths, options: &UpOptions) -> Result<ExitCode> {
             root.display()
         );
     }
-    refuse_foreign_cluster()?;
     preflight::check(paths, options)?;
-    if let Some(inherited) = std::env::var_os("KUBECONFIG") {
-        println!("KUBECONFIG={} is ignored: the lab has a Kubernetes of its own", inherited.to_string_lossy());
-    }
+    choose_cluster(paths, topology, options)?;
     let signals = isolation::catch_signals()?;
     let mut supervisor = supervisor::spawn(paths, options)?;
     let mut view = View::default();
@@ -64,15 +65,20 @@ pub fn up(paths: &Paths, options: &UpOptions) -> Result<ExitCode> {
     }
 }
 
-/// An existing cluster has no nodes on the lab's wires; say so instead of half working.
-fn refuse_foreign_cluster() -> Result<()> {
-    match std::env::var("LASTMILE_KUBECONFIG") {
-        Ok(path) => bail!(
-            "LASTMILE_KUBECONFIG={path} selects an existing cluster, whose nodes are not on the lab's wires: \
-             `helm install` there as the README says, or unset it for the lab's own"
-        ),
-        Err(_) => Ok(()),
+/// Which Kubernetes it will be, and that an inherited KUBECONFIG has no say in it.
+fn choose_cluster(paths: &Paths, topology: &Topology, options: &UpOptions) -> Result<()> {
+    let choice = match &options.kubeconfig {
+        Some(kubeconfig) => format!("{}={} selects the cluster", existing::VARIABLE, kubeconfig.display()),
+        None if std::env::var_os(existing::VARIABLE).is_some() => {
+            println!("{} is ignored: no cluster of it is needed", existing::VARIABLE);
+            return Ok(());
+        }
+        None => format!("the lab has a Kubernetes of its own ({} selects another)", existing::VARIABLE),
+    };
+    if let Some(inherited) = std::env::var_os("KUBECONFIG") {
+        println!("KUBECONFIG={} is ignored: {choice}", inherited.to_string_lossy());
     }
+    options.kubeconfig.as_ref().map_or(Ok(()), |kubeconfig| existing::check(paths, topology, kubeconfig))
 }
 
 /// The supervisor outlives this program.
@@ -102,10 +108,14 @@ pub fn down(paths: &Paths) -> Result<ExitCode> {
     let begin = Instant::now();
     kill(Pid::from_raw(pid), Signal::SIGTERM).context("cannot end the lab's supervisor")?;
     while supervisor::holder()?.is_some_and(|holder| holder.pid == pid) {
-        if begin.elapsed() > Duration::from_secs(60) {
+        if begin.elapsed() > DOWN_LIMIT {
             bail!("the lab does not end\n{}", tail(&paths.log("supervisor"), 15));
         }
         std::thread::sleep(Duration::from_millis(50));
+    }
+    let left = tail(&existing::leftovers_log(paths), 15);
+    if !left.is_empty() {
+        println!("not all of it could be taken out of the existing cluster; {left}");
     }
     println!(
         "the lab is down ({:.1} s); logs stay in {}",

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use ipnet::Ipv4Net;
@@ -70,9 +70,15 @@ impl ClusterContext {
 
     /// A `kubectl` command as administrator. An inherited KUBECONFIG has no say.
     pub fn kubectl(&self) -> Command {
-        let mut command = self.lab_kube("kubectl");
-        command.arg("--kubeconfig").arg(self.kubeconfig());
+        let mut command = self.kubectl_of(&self.kubeconfig());
         command.arg("--cache-dir").arg(self.run.join("kube-cache"));
+        command
+    }
+
+    /// A `kubectl` command with another kubeconfig.
+    pub fn kubectl_of(&self, kubeconfig: &Path) -> Command {
+        let mut command = self.lab_kube("kubectl");
+        command.arg("--kubeconfig").arg(kubeconfig);
         command
     }
 

@@ -145,7 +145,7 @@ pub fn clear_leftovers(context: &ClusterContext) {
 }
 
 /// Puts `kubectl` and `helm` into the run folder's `bin`: the binary is what it is called.
-fn write_programs(context: &ClusterContext) -> Result<()> {
+pub fn write_programs(context: &ClusterContext) -> Result<()> {
     let folder = context.layout().programs();
     std::fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
     for name in ["kubectl", "helm"] {

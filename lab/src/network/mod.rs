@@ -13,13 +13,17 @@ use crate::isolation;
 use crate::process::{run, run_with_input};
 use crate::topology::Topology;
 
-pub use plan::{NetworkPlan, SWITCH, plan};
+pub use plan::{NetworkPlan, Nodes, SWITCH, plan};
 
-/// Builds all wires. Expects the lab's own mount namespace: `/run/netns` becomes a private one.
-pub fn build(topology: &Topology) -> Result<()> {
-    let plan = plan(topology);
+/// Builds all wires. Expects the lab's own mount namespace: `/run/netns` becomes a private one, which holds the nodes
+/// of an existing cluster too.
+pub fn build(topology: &Topology, nodes: Nodes) -> Result<()> {
+    let plan = plan(topology, nodes);
     refuse_overlap(topology)?;
+    let found = topology.bngs.iter().filter(|_| nodes == Nodes::Found).map(|bng| bng.name.as_str());
+    let found: Vec<_> = found.map(isolation::open_netns).collect::<Result<_>>()?;
     isolation::mount_tmpfs("/run/netns")?;
+    found.iter().try_for_each(isolation::OpenNetns::show)?;
     let names: String = plan.namespaces.iter().map(|(name, _)| format!("netns add {name}\n")).collect();
     ip(None, &names)?;
     for (name, sysctls) in &plan.namespaces {

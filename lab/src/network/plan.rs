@@ -10,9 +10,21 @@ pub const SWITCH: &str = "switch";
 
 type Lines = String;
 
+/// Where the BNGs' nodes come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Nodes {
+    /// The lab makes their namespaces, and they are its own.
+    #[default]
+    Made,
+    /// Nodes of an existing cluster: only the wires are the lab's.
+    Found,
+}
+
 /// Everything to be made, in order.
 #[derive(Debug, Default)]
 pub struct NetworkPlan {
+    /// Where the BNGs' nodes come from.
+    pub nodes: Nodes,
     /// Namespaces with their settings below `/proc/sys/net/ipv4`, made before any link so that links inherit them.
     pub namespaces: Vec<(String, Vec<(&'static str, &'static str)>)>,
     /// Lines for `ip -batch` per namespace (none: this machine's).
@@ -22,8 +34,8 @@ pub struct NetworkPlan {
 }
 
 /// Renders the topology.
-pub fn plan(topology: &Topology) -> NetworkPlan {
-    let mut plan = NetworkPlan::default();
+pub fn plan(topology: &Topology, nodes: Nodes) -> NetworkPlan {
+    let mut plan = NetworkPlan { nodes, ..NetworkPlan::default() };
     plan.namespaces(topology);
     plan.switch(topology);
     plan.host(topology);
@@ -60,9 +72,10 @@ impl NetworkPlan {
         const FORWARDS: [(&str, &str); 3] =
             [("ip_forward", "1"), ("conf/all/rp_filter", "0"), ("conf/default/rp_filter", "0")];
         const ENDS: [(&str, &str); 2] = [("conf/all/rp_filter", "0"), ("conf/default/rp_filter", "0")];
-        let forwards = |name: &str| topology.bngs.iter().any(|bng| bng.name == name) || topology.router(name).is_some();
+        let is_bng = |name: &str| topology.bngs.iter().any(|bng| bng.name == name);
+        let forwards = |name: &str| is_bng(name) || topology.router(name).is_some();
         self.namespaces.push((SWITCH.to_owned(), Vec::new()));
-        for name in topology.nodes() {
+        for name in topology.nodes().into_iter().filter(|name| self.nodes == Nodes::Made || !is_bng(name)) {
             let settings = if forwards(name) { FORWARDS.to_vec() } else { ENDS.to_vec() };
             self.namespaces.push((name.to_owned(), settings));
         }
@@ -133,7 +146,9 @@ impl NetworkPlan {
     fn bng(&mut self, topology: &Topology, bng: &Bng) {
         let mut lines =
             up(&[("mgmt0", bng.management), ("dhcp0", bng.dhcp), ("uplink0", bng.uplink), ("access0", bng.access)]);
-        let _ = writeln!(lines, "route add default via {}", topology.management.host.addr());
+        if self.nodes == Nodes::Made {
+            let _ = writeln!(lines, "route add default via {}", topology.management.host.addr());
+        }
         let _ = writeln!(lines, "route add {} via {}", topology.internet.network, topology.internet.uplink.addr());
         self.node(&bng.name, lines, &["mgmt0", "dhcp0", "uplink0", "access0"]);
     }

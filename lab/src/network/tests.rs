@@ -1,10 +1,10 @@
-use super::plan;
 use super::plan::overlapping;
+use super::{Nodes, plan};
 use crate::topology::Topology;
 
 fn batch(namespace: Option<&str>) -> String {
     let topology = Topology::parse(include_str!("../../topology.toml")).expect("valid");
-    let all = plan(&topology).batches;
+    let all = plan(&topology, Nodes::Made).batches;
     all.into_iter().filter(|(name, _)| name.as_deref() == namespace).map(|(_, lines)| lines).collect()
 }
 
@@ -52,7 +52,7 @@ fn this_machine_has_one_leg() {
 #[test]
 fn interface_names_fit() {
     let topology = Topology::parse(include_str!("../../topology.toml")).expect("valid");
-    for (_, lines) in plan(&topology).batches {
+    for (_, lines) in plan(&topology, Nodes::Made).batches {
         for line in lines.lines().filter(|line| line.starts_with("link add")) {
             let name = line.split_whitespace().nth(2).expect("a name");
             assert!(name.len() <= 15, "{name}");
@@ -66,4 +66,18 @@ fn a_foreign_route_into_the_management_network_is_seen() {
     let routes = "default via 192.0.2.1 dev eth0\n10.231.0.0/24 dev lm-mgmt\n10.0.0.0/8 dev vpn0\n";
     assert_eq!(overlapping(routes, net, "lm-mgmt"), Some("10.0.0.0/8 dev vpn0"));
     assert_eq!(overlapping("default dev eth0\n10.231.0.5 dev lm-mgmt\n", net, "lm-mgmt"), None);
+}
+
+#[test]
+fn a_node_of_an_existing_cluster_keeps_its_settings_and_its_default_route() {
+    let topology = Topology::parse(include_str!("../../topology.toml")).expect("valid");
+    let plan = plan(&topology, Nodes::Found);
+    assert!(plan.namespaces.iter().all(|(name, _)| !name.starts_with("bng-")));
+    let lines: String = plan
+        .batches
+        .iter()
+        .filter(|(name, _)| name.as_deref().is_some_and(|name| name.starts_with("bng-")))
+        .map(|(_, lines)| lines.as_str())
+        .collect();
+    assert!(lines.contains("address add 10.231.11.1/24 dev access0") && !lines.contains("default"), "{lines}");
 }

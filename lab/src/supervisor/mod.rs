@@ -37,4 +37,6 @@ pub struct UpOptions {
     pub gateways: bool,
     /// Kubernetes without Lastmile in it, and without subscribers.
     pub without_release: bool,
+    /// The kubeconfig of an existing cluster that takes the place of the lab's own.
+    pub kubeconfig: Option<std::path::PathBuf>,
 }

@@ -9,11 +9,11 @@ use nix::sched::CloneFlags;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::{INIT, Phase, SUPERVISE, State, UpOptions, lock, set_phase};
-use crate::isolation;
+use super::{INIT, Phase, SUPERVISE, State, UpOptions, lock, phase, set_phase};
 use crate::paths::{MACHINE_DIR, Paths, SOCKET_DIR};
 use crate::process::append;
 use crate::topology::Topology;
+use crate::{existing, isolation};
 
 /// Starts the supervisor detached; its own words go to `logs/supervisor.log`.
 pub fn spawn(paths: &Paths, options: &UpOptions) -> Result<Child> {
@@ -44,6 +44,10 @@ pub fn supervise(paths: &Paths, topology: &Topology, options: &UpOptions) -> Res
     let signals = isolation::catch_signals()?;
     let status = loop {
         if isolation::signalled(&signals) {
+            // While everything still runs, gateways can be drained. A start that is cut off ends first, see below.
+            if phase(paths) == Phase::Ready {
+                existing::leave(paths, topology);
+            }
             let _ = kill(Pid::from_raw(init.id() as i32), Signal::SIGTERM);
         }
         if let Some(status) = init.try_wait()? {
@@ -51,6 +55,7 @@ pub fn supervise(paths: &Paths, topology: &Topology, options: &UpOptions) -> Res
         }
         std::thread::sleep(Duration::from_millis(50));
     };
+    existing::leave(paths, topology);
     clear(paths, topology);
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
