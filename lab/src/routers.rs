@@ -21,9 +21,12 @@ pub fn relay_config(topology: &Topology, router: &Router) -> RelayConfig {
                 interface: subscriber.router_port(),
                 circuit_id: subscriber.circuit_id(),
                 remote_id: subscriber.line.clone(),
+                slot: None,
+                port: None,
             })
             .collect(),
         hops_limit: 16,
+        source_guard: true,
     }
 }
 

@@ -1,21 +1,25 @@
 //! The relay agent (RFC 1542 §4, RFC 3046), pure: a frame and where it was seen go in, what to send comes out.
 //!
-//! It keeps no table: a reply finds its port by the circuit-id that the server echoed, so nothing a subscriber sends can turn
-//! somebody else's replies his way. It never looks at a message that is routed (a renewal sent straight to the server): that is
-//! the kernel's.
+//! A reply finds its port by the circuit-id that the server echoed, so nothing a subscriber sends can turn somebody else's replies
+//! his way. What he sends straight to a server (RFC 2131 §4.3.2 RENEWING, §4.4.6 RELEASE) is relayed like everything else, with
+//! giaddr and option 82: RFC 3046 §2.1 allows it, the server then identifies him as in the first exchange, and its answer comes
+//! back here instead of showing him the option. The only table is of what the servers leased ([`Bindings`]).
 
 use std::{
     collections::BTreeMap,
     net::{Ipv4Addr, SocketAddrV4},
+    time::Duration,
 };
 
 use lastmile_types::{MacAddr, relay::RelayConfig};
 use lastmile_wire::{
     Drop,
-    dhcp::{CLIENT_PORT, Message, MessageType, Op, SERVER_PORT},
+    dhcp::{CLIENT_PORT, INFINITE, Message, MessageType, Op, SERVER_PORT},
     frame::UdpFrame,
     option82::Option82,
 };
+
+use crate::bindings::{Binding, Bindings};
 
 /// A port's place in the configuration.
 pub type PortIndex = usize;
@@ -54,6 +58,11 @@ pub enum Effect {
         /// The message.
         payload: Vec<u8>,
     },
+    /// Let the kernel's source guard pass what is sent from there, for so long (`None` = for ever). Comes before the effect that
+    /// tells the client.
+    Bind(Binding, Option<Duration>),
+    /// Let the guard pass it no longer.
+    Unbind(Binding),
 }
 
 /// What happened how often, by a stable label.
@@ -70,6 +79,8 @@ pub struct Agent {
     servers: Vec<Ipv4Addr>,
     hops_limit: u8,
     ports: Vec<Port>,
+    guard: bool,
+    bindings: Bindings,
     counters: Counters,
 }
 
@@ -80,7 +91,7 @@ impl Agent {
     /// From a checked configuration.
     pub fn new(config: &RelayConfig) -> Self {
         let port = |port| Port {
-            circuit_id: config.circuit_id(port).into_bytes(),
+            circuit_id: config.circuit_id(port).unwrap_or_default().into_bytes(), // checked
             remote_id: port.remote_id.clone().into_bytes(),
         };
         Self {
@@ -88,15 +99,22 @@ impl Agent {
             servers: config.servers.clone(),
             hops_limit: config.hops_limit,
             ports: config.ports.iter().map(port).collect(),
+            guard: config.source_guard,
+            bindings: Bindings::default(),
             counters: Counters::new(),
         }
     }
 
-    /// What to do about a frame.
-    pub fn handle(&mut self, input: Input<'_>) -> Vec<Effect> {
+    /// Takes over a binding that the kernel holds, with the time it has left.
+    pub fn adopt(&mut self, now: Duration, binding: Binding, left: Option<Duration>) -> Vec<Effect> {
+        self.bindings.bind(now, binding, left).into_iter().map(Effect::Unbind).collect()
+    }
+
+    /// What to do about a frame, at a time since any fixed moment.
+    pub fn handle(&mut self, now: Duration, input: Input<'_>) -> Vec<Effect> {
         let result = match input {
-            Input::FromPort(port, frame) => self.relay_request(port, &frame),
-            Input::FromUplink(frame) => self.relay_reply(&frame),
+            Input::FromPort(port, frame) => self.relay_request(now, port, &frame),
+            Input::FromUplink(frame) => self.relay_reply(now, &frame),
         };
         match result {
             Ok(effects) => effects,
@@ -117,12 +135,9 @@ impl Agent {
         &self.counters
     }
 
-    fn relay_request(&mut self, port: PortIndex, frame: &UdpFrame<'_>) -> Result<Vec<Effect>, Refusal> {
+    fn relay_request(&mut self, now: Duration, port: PortIndex, frame: &UdpFrame<'_>) -> Result<Vec<Effect>, Refusal> {
         if frame.dport == CLIENT_PORT || frame.sport == SERVER_PORT {
             return Err("server_on_access_port");
-        }
-        if frame.dst != Ipv4Addr::BROADCAST && frame.dst != self.address {
-            return Err("routed");
         }
         let message = Message::parse(frame.payload).map_err(Drop::label)?;
         if message.op() == Op::BootReply {
@@ -135,15 +150,13 @@ impl Agent {
         if message.hops() >= self.hops_limit {
             return Err("hops");
         }
-        let Port { circuit_id, remote_id } = self.ports.get(port).ok_or("unknown_port")?;
-        let mut edit = message.edit();
-        edit.set_giaddr(self.address).set_hops(message.hops() + 1);
-        edit.set_option82(&Option82::of(circuit_id, remote_id)).map_err(|_| "option82_does_not_fit")?;
-        let payload = edit.into_bytes();
+        let servers = self.servers_for(now, port, frame, &message)?;
+        let payload = self.marked(port, &message)?;
         let src = SocketAddrV4::new(self.address, SERVER_PORT);
         let send =
             |server| Effect::ToServer { src, dst: SocketAddrV4::new(server, SERVER_PORT), payload: payload.clone() };
-        let effects = self.servers_for(&message).map(send).collect();
+        let mut effects: Vec<Effect> = servers.into_iter().map(send).collect();
+        effects.extend(self.given_up(port, &message).map(Effect::Unbind));
         if message.option82_raw().is_some() {
             self.count("option82_stripped");
         }
@@ -151,19 +164,60 @@ impl Agent {
         Ok(effects)
     }
 
-    /// The server that the client chose (option 54), when it is one of ours; else all.
-    fn servers_for(&self, message: &Message<'_>) -> impl Iterator<Item = Ipv4Addr> {
-        let chosen = message.server_id().filter(|server| self.servers.contains(server));
-        self.servers.iter().copied().filter(move |server| chosen.is_none_or(|chosen| chosen == *server))
+    /// Where a message goes. Broadcast: to the server that the client chose (option 54), when it is one of ours; else to all.
+    /// Unicast: to the server it was sent to, if the client holds the address he sends from.
+    fn servers_for(
+        &self,
+        now: Duration,
+        port: PortIndex,
+        frame: &UdpFrame<'_>,
+        message: &Message<'_>,
+    ) -> Result<Vec<Ipv4Addr>, Refusal> {
+        if frame.dst == Ipv4Addr::BROADCAST || frame.dst == self.address {
+            let chosen = message.server_id().filter(|server| self.servers.contains(server));
+            return Ok(chosen.map_or_else(|| self.servers.clone(), |chosen| vec![chosen]));
+        }
+        if !self.servers.contains(&frame.dst) {
+            return Err("unlisted_server");
+        }
+        let binding = Binding { port, ip: message.ciaddr(), mac: message.chaddr() };
+        let says_who_he_is = !binding.ip.is_unspecified() && frame.src == binding.ip && frame.src_mac == binding.mac;
+        if !says_who_he_is || (self.guard && !self.bindings.holds(now, &binding)) {
+            return Err("not_the_holder");
+        }
+        Ok(vec![frame.dst])
     }
 
-    fn relay_reply(&mut self, frame: &UdpFrame<'_>) -> Result<Vec<Effect>, Refusal> {
+    /// The message with this relay's giaddr and the port's option 82 in place of the client's own.
+    fn marked(&self, port: PortIndex, message: &Message<'_>) -> Result<Vec<u8>, Refusal> {
+        let Port { circuit_id, remote_id } = self.ports.get(port).ok_or("unknown_port")?;
+        let mut edit = message.edit();
+        edit.set_giaddr(self.address).set_hops(message.hops() + 1);
+        edit.set_option82(&Option82::of(circuit_id, remote_id)).map_err(|_| "option82_does_not_fit")?;
+        Ok(edit.into_bytes())
+    }
+
+    /// What a client says he will not use any more: RELEASE (ciaddr), DECLINE (option 50).
+    fn given_up(&mut self, port: PortIndex, message: &Message<'_>) -> Option<Binding> {
+        let ip = match message.message_type() {
+            MessageType::Release => message.ciaddr(),
+            MessageType::Decline => message.requested_ip()?,
+            _ => return None,
+        };
+        let binding = Binding { port, ip, mac: message.chaddr() };
+        self.bindings.unbind(&binding).then_some(binding)
+    }
+
+    fn relay_reply(&mut self, now: Duration, frame: &UdpFrame<'_>) -> Result<Vec<Effect>, Refusal> {
         if frame.dst != self.address || frame.dport != SERVER_PORT {
             return Err("routed");
         }
         let message = Message::parse(frame.payload).map_err(Drop::label)?;
         if message.op() != Op::BootReply || message.giaddr() != self.address {
             return Err("not_for_this_relay");
+        }
+        if !self.servers.contains(&frame.src) {
+            return Err("unlisted_server");
         }
         let option = message.option82().map_err(Drop::label)?.ok_or("no_option82")?;
         let named = |port: &Port| {
@@ -174,13 +228,30 @@ impl Agent {
         let mut edit = message.edit();
         edit.remove_option82();
         self.count(message.message_type().label());
-        Ok(vec![Effect::ToPort {
+        let mut effects = self.leased(now, port, &message);
+        effects.push(Effect::ToPort {
             port,
             dst_mac,
             src: SocketAddrV4::new(self.address, SERVER_PORT),
             dst: SocketAddrV4::new(dst, CLIENT_PORT),
             payload: edit.into_bytes(),
-        }])
+        });
+        Ok(effects)
+    }
+
+    /// What an ACK leases. The answer to an INFORM leases nothing: it has neither yiaddr nor a lease time (RFC 2131 §4.3.5).
+    fn leased(&mut self, now: Duration, port: PortIndex, message: &Message<'_>) -> Vec<Effect> {
+        let (MessageType::Ack, ip, Some(seconds)) = (message.message_type(), message.yiaddr(), message.lease_seconds())
+        else {
+            return Vec::new();
+        };
+        if ip.is_unspecified() {
+            return Vec::new();
+        }
+        let binding = Binding { port, ip, mac: message.chaddr() };
+        let lease = (seconds != INFINITE).then(|| Duration::from_secs(seconds.into()));
+        let displaced = self.bindings.bind(now, binding, lease);
+        displaced.into_iter().map(Effect::Unbind).chain([Effect::Bind(binding, lease)]).collect()
     }
 
     fn count(&mut self, label: &'static str) {

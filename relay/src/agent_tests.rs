@@ -13,20 +13,30 @@ const CLIENT: Ipv4Addr = Ipv4Addr::new(100, 64, 1, 10);
 const MAC: MacAddr = MacAddr([2, 0, 0, 0, 0, 1]);
 const EVERYBODY: MacAddr = MacAddr([0xff; 6]);
 
+const T: Duration = Duration::from_secs(1000);
+const HOUR: Duration = Duration::from_secs(3600);
+
 fn agent() -> Agent {
+    Agent::new(&config())
+}
+
+fn config() -> RelayConfig {
     let port = |interface: &str, remote_id: &str| ConfiguredPort {
         interface: interface.to_owned(),
-        circuit_id: format!("{{router}}|1/{}", &interface[4..]),
+        circuit_id: "{router}|{slot}/{port}".to_owned(),
         remote_id: remote_id.to_owned(),
+        slot: Some(1),
+        port: interface[4..].parse().ok(),
     };
-    Agent::new(&RelayConfig {
+    RelayConfig {
         router: "ar-01".to_owned(),
         lan: Side { interface: "lan0".to_owned(), address: ROUTER },
         uplink: Side { interface: "up0".to_owned(), address: [10, 231, 11, 2].into() },
         servers: vec![SERVER, OTHER],
         ports: vec![port("port1", "line-01"), port("port2", "line-02")],
         hops_limit: 16,
-    })
+        source_guard: true,
+    }
 }
 
 fn message(kind: MessageType) -> Builder {
@@ -52,7 +62,7 @@ fn reply(kind: MessageType) -> Builder {
 
 fn refusal(input: Input<'_>) -> &'static str {
     let mut agent = agent();
-    assert_eq!(agent.handle(input), []);
+    assert_eq!(agent.handle(T, input), []);
     assert_eq!(agent.counters().values().sum::<u64>(), 1);
     agent.counters().keys().next().unwrap()
 }
@@ -61,7 +71,7 @@ fn refusal(input: Input<'_>) -> &'static str {
 fn a_discover_goes_to_every_server_with_giaddr_and_option_82() {
     let payload = message(MessageType::Discover).build();
     let mut agent = agent();
-    let effects = agent.handle(Input::FromPort(1, client(&payload)));
+    let effects = agent.handle(T, Input::FromPort(1, client(&payload)));
     let servers = effects.iter().map(|effect| match effect {
         Effect::ToServer { src, dst, payload } => {
             let sent = Message::parse(payload).unwrap();
@@ -69,7 +79,7 @@ fn a_discover_goes_to_every_server_with_giaddr_and_option_82() {
             assert_eq!(sent.option82().unwrap(), Some(Option82::of(b"ar-01|1/2", b"line-02")));
             *dst
         }
-        Effect::ToPort { .. } => panic!("{effect:?}"),
+        _ => panic!("{effect:?}"),
     });
     let servers = servers.collect::<Vec<_>>();
     assert_eq!(servers, [SocketAddrV4::new(SERVER, 67), SocketAddrV4::new(OTHER, 67)]);
@@ -79,7 +89,7 @@ fn a_discover_goes_to_every_server_with_giaddr_and_option_82() {
 #[test]
 fn a_request_goes_to_the_server_that_it_names() {
     let payload = message(MessageType::Request).option(option::SERVER_ID, &OTHER.octets()).build();
-    let effects = agent().handle(Input::FromPort(0, client(&payload)));
+    let effects = agent().handle(T, Input::FromPort(0, client(&payload)));
     assert!(matches!(&effects[..], [Effect::ToServer { dst, .. }] if *dst.ip() == OTHER));
 }
 
@@ -88,7 +98,7 @@ fn what_a_client_claims_in_option_82_is_replaced() {
     let claim = Option82::of(b"ar-01|1/1", b"line-01").encode().unwrap();
     let payload = message(MessageType::Discover).option(82, &claim).build();
     let mut agent = agent();
-    let effects = agent.handle(Input::FromPort(1, client(&payload)));
+    let effects = agent.handle(T, Input::FromPort(1, client(&payload)));
     let Effect::ToServer { payload, .. } = &effects[0] else { panic!() };
     assert_eq!(Message::parse(payload).unwrap().option82().unwrap(), Some(Option82::of(b"ar-01|1/2", b"line-02")));
     assert_eq!(agent.counters()["option82_stripped"], 1);
@@ -101,14 +111,16 @@ fn refusals_on_a_port() {
     let relayed = message(MessageType::Discover).giaddr(ROUTER).build();
     let mut far = discover.clone();
     far[3] = 16;
-    let renewal = frame((CLIENT, 68), (SERVER, 67), &discover);
+    let renewal = message(MessageType::Request).ciaddr(CLIENT).build();
+    let unicast = |src, dst| Input::FromPort(0, frame((src, 68), (dst, 67), &renewal));
+    assert_eq!(refusal(unicast(CLIENT, SERVER)), "not_the_holder", "nobody leased it here");
+    assert_eq!(refusal(unicast(CLIENT, [198, 51, 100, 1].into())), "unlisted_server");
     let rogue = frame((CLIENT, 67), (Ipv4Addr::BROADCAST, 68), &offer);
     let cases = [
         ("server_on_access_port", rogue),
         ("server_on_access_port", client(&offer)),
         ("giaddr_on_access_port", client(&relayed)),
         ("hops", client(&far)),
-        ("routed", renewal),
         ("dhcp_truncated", client(&discover[..100])),
     ];
     for (label, frame) in cases {
@@ -126,6 +138,7 @@ fn refusals_on_the_uplink() {
     let mixed = message(MessageType::Ack).giaddr(ROUTER).option(82, &mixed).build();
     let cases = [
         ("routed", frame((SERVER, 67), (CLIENT, 68), &ack)),
+        ("unlisted_server", frame(([198, 51, 100, 1].into(), 67), (ROUTER, 67), &ack)),
         ("not_for_this_relay", server(&other_relay)),
         ("not_for_this_relay", server(&discover)),
         ("no_option82", server(&bare)),
@@ -146,11 +159,110 @@ fn a_reply_goes_to_its_port_where_the_client_can_hear_it() {
     ];
     for (reply, (mac, address)) in cases {
         let payload = reply.build();
-        let effects = agent().handle(Input::FromUplink(server(&payload)));
+        let effects = agent().handle(T, Input::FromUplink(server(&payload)));
         let [Effect::ToPort { port: 1, dst_mac, src, dst, payload }] = &effects[..] else { panic!("{effects:?}") };
         assert_eq!((*dst_mac, *dst.ip(), dst.port(), src.port()), (mac, address, 68, 67));
         assert_eq!(Message::parse(payload).unwrap().option82_raw(), None);
     }
+}
+
+fn binding(port: PortIndex) -> Binding {
+    Binding { port, ip: CLIENT, mac: MAC }
+}
+
+/// Port 2 (index 1) gets the address for an hour.
+fn leased() -> Agent {
+    let mut agent = agent();
+    let payload = reply(MessageType::Ack).option(option::LEASE_TIME, &3600u32.to_be_bytes()).build();
+    let effects = agent.handle(T, Input::FromUplink(server(&payload)));
+    assert_eq!(effects[0], Effect::Bind(binding(1), Some(HOUR)), "before the client is told");
+    assert!(matches!(effects[1..], [Effect::ToPort { port: 1, .. }]));
+    agent
+}
+
+#[test]
+fn what_leases_nothing_binds_nothing() {
+    let lease = 3600u32.to_be_bytes();
+    let replies = [
+        reply(MessageType::Offer).option(option::LEASE_TIME, &lease),
+        reply(MessageType::Nak).option(option::LEASE_TIME, &lease),
+        reply(MessageType::Ack),
+        reply(MessageType::Ack).yiaddr(Ipv4Addr::UNSPECIFIED).option(option::LEASE_TIME, &lease),
+    ];
+    for reply in replies {
+        let payload = reply.build();
+        let effects = agent().handle(T, Input::FromUplink(server(&payload)));
+        assert!(matches!(effects[..], [Effect::ToPort { .. }]), "{effects:?}");
+    }
+}
+
+#[test]
+fn an_infinite_lease_is_bound_for_ever_and_a_move_unbinds_the_old_port() {
+    let mut agent = leased();
+    let option = Option82::of(b"ar-01|1/1", b"line-01").encode().unwrap();
+    let ack = message(MessageType::Ack).giaddr(ROUTER).yiaddr(CLIENT).option(82, &option);
+    let payload = ack.option(option::LEASE_TIME, &[0xff; 4]).build();
+    let effects = agent.handle(T, Input::FromUplink(server(&payload)));
+    assert_eq!(effects[..2], [Effect::Unbind(binding(1)), Effect::Bind(binding(0), None)]);
+}
+
+#[test]
+fn a_holders_unicast_is_relayed_to_its_server_with_giaddr_and_option_82() {
+    let claim = Option82::of(b"ar-01|1/1", b"line-01").encode().unwrap();
+    for kind in [MessageType::Request, MessageType::Release, MessageType::Inform] {
+        let payload = message(kind).ciaddr(CLIENT).option(82, &claim).build();
+        let effects = leased().handle(T, Input::FromPort(1, frame((CLIENT, 68), (OTHER, 67), &payload)));
+        let Effect::ToServer { src, dst, payload } = &effects[0] else { panic!("{effects:?}") };
+        let sent = Message::parse(payload).unwrap();
+        assert_eq!((*src.ip(), *dst.ip(), sent.giaddr(), sent.ciaddr()), (ROUTER, OTHER, ROUTER, CLIENT));
+        assert_eq!(sent.option82().unwrap(), Some(Option82::of(b"ar-01|1/2", b"line-02")));
+        let rest: &[Effect] = if kind == MessageType::Release { &[Effect::Unbind(binding(1))] } else { &[] };
+        assert_eq!(&effects[1..], rest);
+    }
+}
+
+#[test]
+fn unicast_of_others_is_refused() {
+    let release = message(MessageType::Release).ciaddr(CLIENT).build();
+    let stranger = Builder::new(MessageType::Release, 7, MacAddr([2, 0, 0, 0, 0, 9])).ciaddr(CLIENT).build();
+    let honest = frame((CLIENT, 68), (SERVER, 67), &release);
+    let cases = [
+        (T, 0, honest, "another port"),
+        (T + HOUR, 1, honest, "the lease is over"),
+        (T, 1, UdpFrame { src: OTHER, ..honest }, "another source"),
+        (T, 1, UdpFrame { src_mac: EVERYBODY, ..honest }, "another frame's MAC"),
+        (T, 1, UdpFrame { payload: &stranger, ..honest }, "another chaddr"),
+    ];
+    for (now, port, frame, what) in cases {
+        let mut agent = leased();
+        assert_eq!(agent.handle(now, Input::FromPort(port, frame)), [], "{what}");
+        assert_eq!(agent.counters()["not_the_holder"], 1, "{what}");
+    }
+    // Without the guard nothing is known of leases from before a restart; the frame has to agree with itself all the same.
+    let unguarded = || Agent::new(&RelayConfig { source_guard: false, ..config() });
+    assert_eq!(unguarded().handle(T, Input::FromPort(0, honest)).len(), 1);
+    assert_eq!(unguarded().handle(T, Input::FromPort(0, UdpFrame { src: OTHER, ..honest })), []);
+}
+
+#[test]
+fn what_is_given_up_is_unbound_and_only_by_its_holder() {
+    let decline = |port| {
+        let payload = message(MessageType::Decline).option(option::REQUESTED_IP, &CLIENT.octets()).build();
+        let effects = leased().handle(T, Input::FromPort(port, client(&payload)));
+        effects.into_iter().filter(|effect| matches!(effect, Effect::Unbind(_))).collect::<Vec<_>>()
+    };
+    assert_eq!(decline(1), [Effect::Unbind(binding(1))]);
+    assert_eq!(decline(0), []);
+}
+
+#[test]
+fn adopted_bindings_count() {
+    let mut agent = agent();
+    assert_eq!(agent.adopt(T, binding(1), Some(HOUR)), []);
+    let payload = message(MessageType::Request).ciaddr(CLIENT).build();
+    let renewal = frame((CLIENT, 68), (SERVER, 67), &payload);
+    assert_eq!(agent.handle(T, Input::FromPort(1, renewal)).len(), 1);
+    assert_eq!(agent.handle(T + HOUR, Input::FromPort(1, renewal)), []);
 }
 
 proptest! {
@@ -162,25 +274,36 @@ proptest! {
         noise in vec(any::<u8>(), 0..60),
         from_port in any::<bool>(),
         giaddr in prop::sample::select(vec![ROUTER, Ipv4Addr::UNSPECIFIED, OTHER]),
+        unicast in any::<bool>(),
     ) {
         use MessageType::*;
         let kind = [Discover, Offer, Request, Decline, Ack, Nak, Release, Inform][kind];
         let option = Option82::of(circuit.as_bytes(), remote.as_bytes()).encode().unwrap();
-        let mut payload = message(kind).giaddr(giaddr).option(82, &option).build();
+        let claim = message(kind).giaddr(giaddr).ciaddr(CLIENT).yiaddr(CLIENT).option(82, &option);
+        let mut payload = claim.option(option::LEASE_TIME, &[0, 0, 1, 0]).build();
         payload.truncate(payload.len().min(260 + noise.len()));
         payload.extend(&noise);
-        let input = if from_port { Input::FromPort(0, client(&payload)) } else { Input::FromUplink(server(&payload)) };
-        for effect in agent().handle(input) {
+        let sent = if unicast { frame((CLIENT, 68), (SERVER, 67), &payload) } else { client(&payload) };
+        let input = if from_port { Input::FromPort(0, sent) } else { Input::FromUplink(server(&payload)) };
+        let named = || [("ar-01|1/1", "line-01"), ("ar-01|1/2", "line-02")].iter().position(|id| *id == (circuit, remote));
+        // Port 2 holds the address: what port 1 sends does not touch it, and only an ACK from the uplink moves it.
+        let mut agent = leased();
+        for effect in agent.handle(T, input) {
             match effect {
                 Effect::ToServer { payload, .. } => {
-                    prop_assert!(from_port);
+                    prop_assert!(from_port && !unicast);
                     let sent = Message::parse(&payload).unwrap();
                     prop_assert_eq!(sent.option82().unwrap(), Some(Option82::of(b"ar-01|1/1", b"line-01")));
                 }
                 Effect::ToPort { port, .. } => {
                     prop_assert!(!from_port);
-                    prop_assert_eq!((circuit, remote), [("ar-01|1/1", "line-01"), ("ar-01|1/2", "line-02")][port]);
+                    prop_assert_eq!(Some(port), named());
                 }
+                Effect::Bind(bound, _) => {
+                    prop_assert!(!from_port && kind == Ack);
+                    prop_assert_eq!(Some(bound.port), named());
+                }
+                Effect::Unbind(old) => prop_assert!(!from_port && old == binding(1)),
             }
         }
     }

@@ -1,10 +1,12 @@
 //! The access router's DHCP relay agent (RFC 1542, RFC 3046).
 //!
 //! It says who a subscriber is by where he is: to each message from a port it adds that port's circuit-id and remote-id, and it
-//! brings the reply to that port and no other. [`agent`] decides, [`shell`] owns the sockets. It configures nothing: the bridge, its
-//! ports and the addresses are there when it starts.
+//! brings the reply to that port and no other; and it tells the kernel from which address and MAC that port may send. [`agent`] and
+//! [`bindings`] decide, [`shell`] owns the sockets and the guard. It makes no interface: the bridge, its ports and the addresses are
+//! there when it starts. The kernel's table stays when it ends (`nft delete table netdev lastmile_relay` takes it away).
 
 mod agent;
+mod bindings;
 mod shell;
 
 use std::{fs, path::PathBuf};

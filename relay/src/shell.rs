@@ -1,10 +1,16 @@
-//! The sockets around the agent: one task per interface receives, all of them on one thread, so the agent needs no lock.
+//! The sockets and the kernel's source guard around the agent: one task per interface receives, all of them on one thread, so the agent needs no lock.
 
-use std::{cell::RefCell, io, rc::Rc, time::Duration};
+use std::{
+    cell::RefCell,
+    io,
+    rc::Rc,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, Result, anyhow};
 use lastmile_netio::{
     capture::{Batch, Capture, Captured, Filter, FrameSender},
+    guard::{self, Change, Guard, GuardConfig},
     links::Links,
     rawip::RawIp,
 };
@@ -17,7 +23,10 @@ use lastmile_wire::{
 use socket2::{Domain, SockFilter, Socket, Type};
 use tokio::task::JoinSet;
 
-use crate::agent::{Agent, Effect, Input, PortIndex};
+use crate::{
+    agent::{Agent, Effect, Input, PortIndex},
+    bindings::Binding,
+};
 
 /// How long a receiver rests when its interface went down.
 const REST: Duration = Duration::from_millis(500);
@@ -25,6 +34,10 @@ const REST: Duration = Duration::from_millis(500);
 /// The relay at work.
 pub struct Shell {
     agent: RefCell<Agent>,
+    guard: RefCell<Guard>,
+    /// The agent's time counts from here.
+    start: Instant,
+    names: Vec<String>,
     mac: MacAddr,
     servers: RawIp,
     ports: Vec<FrameSender>,
@@ -49,8 +62,13 @@ impl Shell {
             receivers.push((Place::Port(index), capture(&port.interface, Filter::Dhcp)?));
             ports.push(FrameSender::open(&port.interface)?);
         }
+        let names: Vec<String> = config.ports.iter().map(|port| port.interface.clone()).collect();
+        let (agent, guard) = adopt(config, &names)?;
         let shell = Rc::new(Self {
-            agent: RefCell::new(Agent::new(config)),
+            agent: RefCell::new(agent),
+            guard: RefCell::new(guard),
+            start: Instant::now(),
+            names,
             mac: lan.mac,
             servers: RawIp::open()?,
             ports,
@@ -65,7 +83,10 @@ impl Shell {
     /// What happened so far, for a log's line.
     pub fn report(&self) -> String {
         let agent = self.agent.borrow();
-        agent.counters().iter().map(|(label, count)| format!("{label}={count}")).collect::<Vec<_>>().join(" ")
+        let drops = self.guard.borrow_mut().drops().unwrap_or_default();
+        let decided = agent.counters().iter().map(|(label, count)| format!("{label}={count}"));
+        let dropped = drops.iter().map(|(label, count)| format!("kernel_drop_{label}={count}"));
+        decided.chain(dropped).collect::<Vec<_>>().join(" ")
     }
 
     async fn receive(self: Rc<Self>, place: Place, capture: Capture) -> Result<()> {
@@ -81,21 +102,33 @@ impl Shell {
     }
 
     fn handle(&self, place: Place, batch: &Batch) {
+        let now = self.start.elapsed();
         let mut agent = self.agent.borrow_mut();
         let mut effects = Vec::new();
         for captured in batch.frames() {
             match (parse(&captured), place) {
-                (Ok(frame), Place::Port(port)) => effects.extend(agent.handle(Input::FromPort(port, frame))),
-                (Ok(frame), Place::Uplink) => effects.extend(agent.handle(Input::FromUplink(frame))),
+                (Ok(frame), Place::Port(port)) => effects.extend(agent.handle(now, Input::FromPort(port, frame))),
+                (Ok(frame), Place::Uplink) => effects.extend(agent.handle(now, Input::FromUplink(frame))),
                 (Err(drop), _) => agent.refused(drop),
             }
         }
-        effects.into_iter().for_each(|effect| self.carry_out(effect));
+        // The guard first, in one transaction: a client that reads its ACK may send.
+        let changes: Vec<Change> = effects.iter().filter_map(|effect| change(&self.names, effect)).collect();
+        if let Err(error) = self.guard.borrow_mut().apply(&changes) {
+            let error: &dyn std::error::Error = &error;
+            tracing::warn!(
+                error,
+                "the kernel refused a change of the source guard; a subscriber stays shut out until the next ACK: compare \
+                 `nft list table netdev lastmile_relay` with the leases"
+            );
+        }
+        effects.into_iter().for_each(|effect| self.send(effect));
     }
 
-    fn carry_out(&self, effect: Effect) {
+    fn send(&self, effect: Effect) {
         tracing::trace!(?effect);
         let sent = match effect {
+            Effect::Bind(..) | Effect::Unbind(_) => return,
             Effect::ToServer { src, dst, payload } => frame::packet(src, dst, &payload)
                 .map_err(io::Error::other)
                 .and_then(|packet| self.servers.send(&[packet])),
@@ -108,6 +141,36 @@ impl Shell {
         if let Err(error) = sent {
             tracing::debug!(%error, "a message could not be sent; the client will repeat it");
         }
+    }
+}
+
+/// The kernel's source guard, and an agent that knows what it holds.
+fn adopt(config: &RelayConfig, names: &[String]) -> Result<(Agent, Guard)> {
+    let wanted = GuardConfig { ports: names.to_vec(), enforce: config.source_guard };
+    let (mut guard, bindings) = Guard::open(&wanted).context("cannot set up the source guard")?;
+    let (mut agent, mut changes, count) = (Agent::new(config), Vec::new(), bindings.len());
+    for (binding, left) in bindings {
+        let Some(port) = names.iter().position(|name| *name == binding.port) else {
+            changes.push(Change::Unbind(binding)); // no port of ours any more
+            continue;
+        };
+        let effects = agent.adopt(Duration::ZERO, Binding { port, ip: binding.ip, mac: binding.mac }, left);
+        changes.extend(effects.iter().filter_map(|effect| change(names, effect)));
+    }
+    guard.apply(&changes).context("cannot clear the source guard of what is no longer bound")?;
+    tracing::info!(enforced = config.source_guard, adopted = count, "source guard");
+    Ok((agent, guard))
+}
+
+fn change(names: &[String], effect: &Effect) -> Option<Change> {
+    let named = |binding: &Binding| {
+        let port = names.get(binding.port)?.clone();
+        Some(guard::Binding { port, ip: binding.ip, mac: binding.mac })
+    };
+    match effect {
+        Effect::Bind(binding, lease) => Some(Change::Bind(named(binding)?, *lease)),
+        Effect::Unbind(binding) => Some(Change::Unbind(named(binding)?)),
+        Effect::ToServer { .. } | Effect::ToPort { .. } => None,
     }
 }
 

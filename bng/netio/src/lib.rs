@@ -1,15 +1,17 @@
 //! The kernel, as the gateway and the access router use it.
 //!
-//! Sockets that capture and send frames ([`capture`], [`rawip`]), the gate in nftables ([`gate`]), interfaces, routes and ICMP
-//! echo ([`links`], [`routes`], [`ping`]). Nothing here decides anything: callers say what to do, this crate does it and says what
-//! happened. It is the only crate of the workspace with `unsafe`; each block says why it is sound. It spawns no process and, but
+//! Sockets that capture and send frames ([`capture`], [`rawip`]), the gate and the access router's source guard in nftables
+//! ([`gate`], [`guard`]), interfaces, routes and ICMP echo ([`links`], [`routes`], [`ping`]). Nothing here decides anything:
+//! callers say what to do, this crate does it and says what happened. It is the only crate of the workspace with `unsafe`; each block says why it is sound. It spawns no process and, but
 //! for the one that serves an rtnetlink connection, no task.
 #![allow(unsafe_code)]
 
 pub mod capture;
 mod error;
 pub mod gate;
+pub mod guard;
 pub mod links;
+mod netlink;
 pub mod ping;
 pub mod rawip;
 pub mod routes;

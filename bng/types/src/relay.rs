@@ -16,13 +16,17 @@ pub struct RelayConfig {
     pub lan: Side,
     /// Towards the gateway.
     pub uplink: Side,
-    /// Where clients' messages are sent; at least one.
+    /// Where clients' messages are sent, and the only addresses that a client's own unicast may name; at least one.
     pub servers: Vec<Ipv4Addr>,
     /// The subscribers' ports; at least one.
     pub ports: Vec<Port>,
     /// Messages that passed this many relays are dropped (1–16, RFC 1542 §4.1.1).
     #[serde(default = "hops_limit")]
     pub hops_limit: u8,
+    /// Forward from a port only what comes from an address and a MAC that a server leased there. Off = the leases are learned all
+    /// the same, so that it can be switched on while subscribers are online.
+    #[serde(default = "source_guard")]
+    pub source_guard: bool,
 }
 
 /// An interface and the router's address on it.
@@ -41,20 +45,51 @@ pub struct Side {
 pub struct Port {
     /// The interface, a port of the LAN's bridge.
     pub interface: String,
-    /// Agent Circuit ID (RFC 3046 §3.1), `ROUTER|slot/port` by convention; `{router}` stands for the router's name.
+    /// Template of the Agent Circuit ID (RFC 3046 §3.1): `{router}`, `{interface}`, `{slot}` and `{port}` are replaced. By
+    /// convention the router's name stands before `|`.
+    #[serde(default = "circuit_id")]
     pub circuit_id: String,
     /// Agent Remote ID (RFC 3046 §3.2): the subscriber's line.
     pub remote_id: String,
+    /// What `{slot}` stands for. Never counted from the port's place: ids must not shift when a port is added.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slot: Option<u16>,
+    /// What `{port}` stands for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
 }
 
 const fn hops_limit() -> u8 {
     16
 }
 
+const fn source_guard() -> bool {
+    true
+}
+
+fn circuit_id() -> String {
+    "{router}|{slot}/{port}".to_owned()
+}
+
 impl RelayConfig {
-    /// A port's Agent Circuit ID.
-    pub fn circuit_id(&self, port: &Port) -> String {
-        port.circuit_id.replace("{router}", &self.router)
+    /// A port's Agent Circuit ID; `Err` says why its template cannot be filled in.
+    pub fn circuit_id(&self, port: &Port) -> Result<String, String> {
+        let (mut filled, mut rest) = (String::new(), port.circuit_id.as_str());
+        while let Some((before, after)) = rest.split_once('{') {
+            let (name, after) = after.split_once('}').ok_or("a { without its }")?;
+            let number = |value: Option<u16>| value.map(|value| value.to_string());
+            let value = match name {
+                "router" => Some(self.router.clone()),
+                "interface" => Some(port.interface.clone()),
+                "slot" => number(port.slot),
+                "port" => number(port.port),
+                _ => return Err(format!("{{{name}}} is no placeholder")),
+            };
+            filled += before;
+            filled += &value.ok_or_else(|| format!("the template has {{{name}}}, the port gives no {name}"))?;
+            rest = after;
+        }
+        Ok(filled + rest)
     }
 
     /// Says the first thing that cannot work.
@@ -71,7 +106,10 @@ impl RelayConfig {
         }
         let (mut interfaces, mut circuits) = (BTreeSet::new(), BTreeSet::new());
         for port in &self.ports {
-            let circuit = self.circuit_id(port);
+            let circuit = match self.circuit_id(port) {
+                Ok(circuit) => circuit,
+                Err(problem) => return fail("ports", format!("{}: circuit-id: {problem}", port.interface)),
+            };
             // Two sub-options with their codes and lengths share the 255 octets of option 82, and the gateway adds its own.
             if circuit.is_empty() || port.remote_id.is_empty() || circuit.len() + port.remote_id.len() > 150 {
                 return fail(
@@ -98,7 +136,7 @@ mod tests {
         "servers": ["10.231.1.2"],
         "ports": [
             { "interface": "port1", "circuitId": "{router}|1/1", "remoteId": "line-01" },
-            { "interface": "port2", "circuitId": "ar-01|1/2", "remoteId": "line-02" }
+            { "interface": "port2", "slot": 1, "port": 2, "remoteId": "line-02" }
         ]
     }"#;
 
@@ -106,7 +144,24 @@ mod tests {
     fn the_example_is_read() {
         let config: RelayConfig = serde_json::from_str(EXAMPLE).unwrap();
         config.check().unwrap();
-        assert_eq!((config.hops_limit, config.circuit_id(&config.ports[0]).as_str()), (16, "ar-01|1/1"));
+        assert_eq!((config.hops_limit, config.source_guard), (16, true));
+        assert_eq!(config.circuit_id(&config.ports[0]).unwrap(), "ar-01|1/1");
+        assert_eq!(config.circuit_id(&config.ports[1]).unwrap(), "ar-01|1/2", "the default template");
+    }
+
+    #[test]
+    fn circuit_id_templates() {
+        let mut config: RelayConfig = serde_json::from_str(EXAMPLE).unwrap();
+        // What is filled in is not a template again.
+        config.router = "{port}".to_owned();
+        let port = config.ports[1].clone();
+        let fill = |template: &str| config.circuit_id(&Port { circuit_id: template.to_owned(), ..port.clone() });
+        assert_eq!(fill("{router}|{slot}/{port} {interface}").unwrap(), "{port}|1/2 port2");
+        assert_eq!(fill("plain } text").unwrap(), "plain } text");
+        assert_eq!(fill("{vlan}").unwrap_err(), "{vlan} is no placeholder");
+        assert_eq!(fill("{slot").unwrap_err(), "a { without its }");
+        let bare = Port { slot: None, circuit_id: "{slot}".to_owned(), ..port.clone() };
+        assert_eq!(config.circuit_id(&bare).unwrap_err(), "the template has {slot}, the port gives no slot");
     }
 
     #[test]
@@ -122,5 +177,6 @@ mod tests {
         assert_eq!(refused(|config| config.hops_limit = 17), "hopsLimit");
         assert_eq!(refused(|config| config.ports[1].circuit_id = "ar-01|1/1".to_owned()), "ports");
         assert_eq!(refused(|config| config.ports[0].remote_id = "x".repeat(200)), "ports");
+        assert_eq!(refused(|config| config.ports[1].slot = None), "ports");
     }
 }

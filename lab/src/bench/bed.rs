@@ -189,6 +189,8 @@ fn relay_config(ports: usize) -> RelayConfig {
         interface: wires::port(number),
         circuit_id: format!("{{router}}|1/{number}"),
         remote_id: line(number),
+        slot: None,
+        port: None,
     };
     RelayConfig {
         router: "ar-01".to_owned(),
@@ -197,6 +199,7 @@ fn relay_config(ports: usize) -> RelayConfig {
         servers: vec![SERVER],
         ports: (1..=ports).map(port).collect(),
         hops_limit: 16,
+        source_guard: true,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use super::netlink::{Attributes, Message, attribute, attributes};
+use crate::netlink::{Attributes, Message, attribute, attributes};
 
 // linux/netfilter/nf_tables.h
 const NFTA_LIST_ELEM: u16 = 1;

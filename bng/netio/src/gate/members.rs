@@ -10,8 +10,8 @@ use lastmile_types::{Counters, session::Rates};
 use super::{
     Admitted,
     element::{self, Count, Direction, Element, Limit},
-    netlink::{Message, Reply},
 };
+use crate::netlink::{Message, Reply};
 
 /// An admitted subscriber, as far as the kernel does not know it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

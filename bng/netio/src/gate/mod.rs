@@ -16,13 +16,12 @@ use crate::Error;
 
 mod element;
 mod members;
-mod netlink;
 mod plan;
 mod rules;
 
+use crate::netlink::{self, Message, Netlink, Reply};
 use element::{Count, Direction, Element};
 use members::{Member, Pending, Side, collect_deleted};
-use netlink::{Message, Netlink, Reply};
 
 /// Changes per transaction: an echo for each must fit the socket's buffer, and forwarding waits for none of them.
 const CHUNK: usize = 256;

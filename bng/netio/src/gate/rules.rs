@@ -18,9 +18,9 @@ use nftnl::{
 
 use super::{
     element::Direction,
-    netlink::{Attributes, Message},
     plan::{self, Term},
 };
+use crate::netlink::{Attributes, Message};
 
 const NFTA_RULE_TABLE: u16 = 1;
 const NFTA_SET_TABLE: u16 = 1;

@@ -36,8 +36,8 @@ fn config() -> GateConfig {
 }
 
 /// Sends datagrams of 100 octets from one namespace to another; how many arrived. In pieces that the receiver's buffer holds.
-fn send(bench: &Bench, from: &str, to: &str, address: Ipv4Addr, port: u16, count: usize) -> usize {
-    let receiver = bench.within(to, || UdpSocket::bind(SocketAddrV4::new(address, port)).unwrap());
+pub fn send(bench: &Bench, from: &str, to: &str, address: Ipv4Addr, port: u16, count: usize) -> usize {
+    let receiver = bench.within(to, || bind(SocketAddrV4::new(address, port)));
     receiver.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
     let sender = bench.within(from, || UdpSocket::bind("0.0.0.0:0").unwrap());
     let (mut room, mut arrived) = ([0; 200], 0);
@@ -47,6 +47,13 @@ fn send(bench: &Bench, from: &str, to: &str, address: Ipv4Addr, port: u16, count
         arrived += std::iter::from_fn(|| receiver.recv(&mut room).ok()).take(piece).count();
     }
     arrived
+}
+
+/// A program that another test is starting holds our last socket open until its exec.
+fn bind(address: SocketAddrV4) -> UdpSocket {
+    let tries =
+        (0..50).map(|_| UdpSocket::bind(address).inspect_err(|_| std::thread::sleep(Duration::from_millis(10))));
+    tries.flatten().next().expect("the address is free within half a second")
 }
 
 fn up(bench: &Bench, count: usize) -> usize {

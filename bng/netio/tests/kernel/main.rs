@@ -2,5 +2,6 @@
 
 mod capture;
 mod gate;
+mod guard;
 mod links;
 mod netns;
