@@ -1,6 +1,6 @@
 "use client";
 
-import { useEffect, useRef, useState } from "react";
+import { useEffect, useMemo, useRef, useState } from "react";
 import uPlot from "uplot";
 
 import { stamp } from "@/lib/format";
@@ -30,7 +30,8 @@ interface Props {
 }
 
 /** Lines over time, with the values below the pointer in the legend; without a pointer, the latest. */
-export function Chart({ label, times, series, format, height = 180, floor = 1, span = 300, stepped = false }: Props) {
+export function Chart({ label, times: given, series: lines, format, height = 180, floor = 1, span = 300, stepped = false }: Props) {
+  const { times, series } = useMemo(() => drawable(given, lines, span), [given, lines, span]);
   const host = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
   const [at, setAt] = useState<number | null>(null);
@@ -103,6 +104,13 @@ function options(host: HTMLElement, { series, format, height, floor, span, stepp
     ],
     hooks: { setCursor: [(plot: uPlot) => hover(plot.cursor.idx ?? null)] },
   };
+}
+
+/** One point alone has no time axis: it gets an empty one before it. */
+function drawable(times: number[], series: Series[], span: number): { times: number[]; series: Series[] } {
+  const [only] = times;
+  if (only === undefined || times.length > 1) return { times, series };
+  return { times: [only - span, only], series: series.map((s) => ({ ...s, values: [null, ...s.values] })) };
 }
 
 /** At least `span` seconds up to the last point. */
