@@ -30,6 +30,7 @@ use crate::{
     outbox,
     plane::Plane,
     radius::{Client, Reachability},
+    recorder::Recorder,
     status::Order,
     time::{boot_ms, now},
 };
@@ -84,6 +85,7 @@ pub struct Driver {
     pub(crate) watch: Watch,
     pub(crate) machine: Machine,
     effects: Effects,
+    recorder: Recorder,
     pub(crate) journal: Journal,
     /// What a rotation writes; its snapshot is filled in only then.
     pub(crate) image: Image,
@@ -130,8 +132,9 @@ enum Woken {
 
 impl Driver {
     /// Takes over; the machine goes on where the journal ends.
-    pub fn new(mut parts: Parts) -> Self {
+    pub fn new(mut parts: Parts, mut recorder: Recorder) -> Self {
         let settings = Settings { config: parts.config.bng.clone(), own: parts.plane.own.clone() };
+        recorder.opened(&settings, &parts.image.snapshot);
         let machine = Machine::new(settings, std::mem::take(&mut parts.image.snapshot));
         Self {
             plane: parts.plane,
@@ -145,6 +148,7 @@ impl Driver {
             watch: parts.watch,
             machine,
             effects: Effects::default(),
+            recorder,
             journal: parts.journal,
             image: parts.image,
             unwritten: VecDeque::new(),
@@ -228,7 +232,9 @@ impl Driver {
         let mut next = VecDeque::from([input]);
         while let Some(input) = next.pop_front() {
             let mut effects = std::mem::take(&mut self.effects);
-            self.machine.handle(now(), input, &mut effects);
+            let now = now();
+            self.recorder.told(now, &input);
+            self.machine.handle(now, input, &mut effects);
             if !effects.record.is_empty() {
                 self.unwritten.push_back(Entry::Record(Box::new(std::mem::take(&mut effects.record))));
                 self.write();

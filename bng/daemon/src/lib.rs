@@ -19,6 +19,8 @@ pub mod outbox;
 pub mod plane;
 pub mod probes;
 pub mod radius;
+pub mod recorder;
+pub mod replay;
 pub mod run;
 pub mod status;
 pub mod time;

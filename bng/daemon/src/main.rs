@@ -24,11 +24,14 @@ enum Verb {
         /// Folder for the journal; must survive restarts.
         #[arg(long, env = "LASTMILE_STATE_DIR")]
         state_dir: PathBuf,
+        /// Append every input to this file, for bng-replay. It will hold subscribers' data (mode 0600).
+        #[arg(long, env = "LASTMILE_RECORD")]
+        record: Option<PathBuf>,
     },
 }
 
 fn main() -> ExitCode {
-    let Verb::Run { config_dir, state_dir } = Arguments::parse().verb;
+    let Verb::Run { config_dir, state_dir, record } = Arguments::parse().verb;
     let filter = EnvFilter::try_from_env("LASTMILE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     let ansi = std::io::stderr().is_terminal();
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(ansi).init();
@@ -41,7 +44,7 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(run::run(&config_dir, &state_dir)) {
+    match runtime.block_on(run::run(&config_dir, &state_dir, record.as_deref())) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("lastmile-bng: {}", chain(&error));

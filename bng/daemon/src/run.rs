@@ -1,6 +1,12 @@
 //! From nothing to a running gateway: configuration, journal, endpoint, wires, driver.
 
-use std::{io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use lastmile_netio::ping::Pinger;
 use lastmile_session::{Input, Started};
@@ -24,6 +30,7 @@ use crate::{
     plane::Plane,
     probes,
     radius::{Client, Reachability, accounting},
+    recorder::{self, Recorder},
     status::{self, Endpoint},
     time::boot_id,
     upkeep::{ORDER_QUEUE, WIRES_RETRY, first_status, refuse, replace},
@@ -55,11 +62,20 @@ pub enum RunError {
     /// No raw sockets.
     #[error("cannot ping: is CAP_NET_RAW missing?")]
     Ping(#[source] lastmile_netio::Error),
+    /// The recording cannot be opened.
+    #[error("cannot record to {path}")]
+    Record {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
 }
 
 /// Runs until SIGTERM or SIGINT.
-pub async fn run(config_dir: &Path, state_dir: &Path) -> Result<(), RunError> {
+pub async fn run(config_dir: &Path, state_dir: &Path, record: Option<&Path>) -> Result<(), RunError> {
     let mut stop = stop_signal()?;
+    let recorder = record.map_or(Ok(Recorder::default()), open_recording)?;
     let mut watch = Watch::new(config_dir);
     let mut config = Arc::new(Config::load(config_dir)?);
     let (mut journal, mut image) = Journal::open(state_dir, InstanceId(Uuid::now_v7()))?;
@@ -113,8 +129,12 @@ pub async fn run(config_dir: &Path, state_dir: &Path) -> Result<(), RunError> {
         config_sink,
         config_seen,
     })?;
-    Driver::new(parts).run(first, async move { _ = stop.recv().await }).await?;
+    Driver::new(parts, recorder).run(first, async move { _ = stop.recv().await }).await?;
     Ok(())
+}
+
+fn open_recording(path: &Path) -> Result<Recorder, RunError> {
+    Recorder::open(path, recorder::LIMIT).map_err(|source| RunError::Record { path: path.to_owned(), source })
 }
 
 struct Wiring {

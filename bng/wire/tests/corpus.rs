@@ -6,5 +6,5 @@ use std::path::Path;
 
 #[test]
 fn corpus() {
-    lastmile_fuzz_harness::replay(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus"), &targets::TARGETS);
+    lastmile_fuzz_harness::replay(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus"), targets::TARGETS);
 }

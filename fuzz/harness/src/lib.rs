@@ -20,6 +20,8 @@ pub type Target = (&'static str, fn(&[u8]));
 /// Mutations per target, shared by its files: a few thousand, so that all targets of a crate take less than three seconds.
 /// `LASTMILE_MUTATIONS` asks for more.
 const MUTATIONS: usize = 4_000;
+/// Longer inputs get fewer mutations in proportion, octets.
+const TYPICAL: usize = 1024;
 
 /// Runs every target on every file of `corpus/TARGET/`, then on mutations of them.
 ///
@@ -40,7 +42,8 @@ pub fn replay(corpus: &Path, targets: &[Target]) {
         for ((_, file), input) in files.iter().zip(&inputs) {
             run(name, *target, file, input);
             let mut mutator = Mutator::new(file, &inputs);
-            for _ in 0..mutations.div_ceil(inputs.len()) {
+            let share = mutations.div_ceil(inputs.len());
+            for _ in 0..share * TYPICAL / input.len().max(TYPICAL) {
                 run(name, *target, file, &mutator.mutate(input));
             }
         }

@@ -1,10 +1,11 @@
 //! What is fuzzed: the decoder of stream entries. Shared by `tests/corpus.rs` and the libFuzzer target in `fuzz/`.
 
+use lastmile_fuzz_harness::Target;
 use lastmile_ingestor::decode::{Entry, decode, end_of};
 use lastmile_types::Event;
 
 /// Every target by its name, which is that of its corpus folder.
-pub const TARGETS: [(&str, fn(&[u8])); 1] = [("entry", entry)];
+pub const TARGETS: &[Target] = &[("entry", entry)];
 
 /// A stream entry as lines of `name value`, not necessarily text. What decodes fits the database; what does not says why.
 pub fn entry(bytes: &[u8]) {

@@ -6,7 +6,7 @@
 //! state is refused.
 
 mod files;
-mod frame;
+pub mod frame;
 mod sync;
 
 use std::{

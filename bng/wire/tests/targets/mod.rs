@@ -1,6 +1,7 @@
 //! What is fuzzed: each decoder with the invariants of its own. Shared by `tests/corpus.rs` and the libFuzzer targets in `fuzz/`.
 #![allow(dead_code)] // a libFuzzer target uses one function
 
+use lastmile_fuzz_harness::Target;
 use lastmile_types::Event;
 use lastmile_wire::{
     dhcp::{Edit, MAX_MESSAGE, Message, nak},
@@ -15,7 +16,7 @@ use lastmile_wire::{
 use md5::{Digest, Md5};
 
 /// Every target by its name, which is that of its corpus folder.
-pub const TARGETS: [(&str, fn(&[u8])); 6] = [
+pub const TARGETS: &[Target] = &[
     ("dhcp", dhcp),
     ("frame", frame),
     ("option82", option82),

@@ -1,0 +1,71 @@
+//! What is fuzzed: each decoder with the invariants of its own. Shared by `tests/corpus.rs` and the libFuzzer targets in `fuzz/`.
+#![allow(dead_code)] // a libFuzzer target uses one function
+
+use lastmile_bng::{
+    dhcp_io,
+    journal::{Entry, Image, frame},
+};
+use lastmile_fuzz_harness::Target;
+use lastmile_netio::capture::Captured;
+use lastmile_session::{Destination, Edit, RelayInfoEdit, Side};
+use lastmile_types::InstanceId;
+
+/// Every target by its name, which is that of its corpus folder.
+pub const TARGETS: &[Target] = &[("captured", captured), ("journal", journal)];
+
+/// A captured frame, on its way through the gateway: what is understood can be passed on in both directions, or is refused.
+pub fn captured(bytes: &[u8]) {
+    let captured = Captured { bytes, checksum_ready: false, truncated: false };
+    let Ok(in_hand) = dhcp_io::read(&captured) else { return };
+    let Ok(message) = dhcp_io::describe(&in_hand, Side::Subscriber) else { return };
+    let json = serde_json::to_string(&message).expect("a message is JSON");
+    assert_eq!(serde_json::from_str::<lastmile_session::DhcpMessage>(&json).expect("its own JSON"), message);
+    let relay_info = match message.relay_info {
+        Some(info) => RelayInfoEdit::Set(info.raw),
+        None => RelayInfoEdit::Strip,
+    };
+    let edit = Edit { add_hop: true, giaddr: Some([100, 64, 1, 1].into()), relay_info };
+    let client = Destination::Client(message.ciaddr);
+    let relay = Destination::Relay(message.giaddr);
+    let _ = dhcp_io::to_server(&in_hand, &edit, [10, 0, 0, 1].into(), [10, 0, 0, 2].into());
+    let _ = dhcp_io::reply(&in_hand, &Edit { relay_info: RelayInfoEdit::Strip, ..edit }, [10, 0, 0, 2].into(), client);
+    let _ = dhcp_io::nak(&in_hand, [10, 0, 0, 2].into(), relay, "no session");
+}
+
+/// A log as a crash or a bad disk may leave it: as it came, and with every checksum put right, so that the JSON is reached. What is
+/// read is written, and reads the same; what is torn is what is left.
+pub fn journal(bytes: &[u8]) {
+    replays(bytes);
+    replays(&repaired(bytes));
+}
+
+fn repaired(mut bytes: &[u8]) -> Vec<u8> {
+    let mut log = Vec::new();
+    while let Some((header, rest)) = bytes.split_first_chunk::<8>() {
+        let length = u32::from_le_bytes([header[0], header[1], header[2], header[3]]) as usize;
+        let (body, rest) = rest.split_at(length.min(rest.len()));
+        log.extend((body.len() as u32).to_le_bytes());
+        log.extend(crc32fast::hash(body).to_le_bytes());
+        log.extend(body);
+        bytes = rest;
+    }
+    log
+}
+
+fn replays(bytes: &[u8]) {
+    let mut entries: Vec<Entry> = Vec::new();
+    let replay = frame::replay(bytes, |entry| entries.push(entry));
+    assert_eq!(replay.entries, entries.len());
+    assert!(replay.torn <= bytes.len());
+    let (mut log, mut buffer) = (Vec::new(), Vec::new());
+    let mut image = Image::new(InstanceId(uuid::Uuid::nil()));
+    for entry in &entries {
+        frame::encode(entry, &mut buffer);
+        log.extend_from_slice(&buffer);
+        image.apply(entry.clone());
+    }
+    let mut again = Vec::new();
+    let whole = frame::replay(&log, |entry| again.push(entry));
+    assert_eq!((whole.torn, whole.entries), (0, entries.len()));
+    assert_eq!(again, entries);
+}
