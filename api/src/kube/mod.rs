@@ -8,9 +8,9 @@ pub mod identity;
 pub mod object;
 mod openapi;
 mod read;
-mod request;
-mod selector;
-mod status;
+pub mod request;
+pub mod selector;
+pub mod status;
 mod table;
 mod watch;
 
