@@ -23,6 +23,8 @@ tier 'unit, golden, property; integration with the real services' \
   "$lab" services -- cargo test --workspace --features integration --locked --no-fail-fast
 tier 'dashboard' npm --prefix web test
 tier 'end to end in the lab' cargo test --workspace --features e2e --test first_light --locked -- --nocapture --test-threads 1
+tier 'the lab on an existing cluster' sh -c 'cargo build --workspace --features e2e --example cluster --locked &&
+  cargo test --workspace --features e2e --test existing_cluster --locked -- --nocapture'
 
 # cargo: "test result: ok. 5 passed; 0 failed; …"; vitest: "      Tests  12 passed (12)" or "Tests  1 failed | 11 passed (12)".
 count() {

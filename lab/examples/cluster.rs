@@ -67,7 +67,8 @@ fn context(folder: &Path) -> ClusterContext {
 }
 
 fn wires(context: &ClusterContext) -> Result<()> {
-    let mut lines = vec!["link set lo up".to_owned(), format!("link add {BRIDGE} type bridge"), format!("link set {BRIDGE} up")];
+    let mut lines =
+        vec!["link set lo up".to_owned(), format!("link add {BRIDGE} type bridge"), format!("link set {BRIDGE} up")];
     lines.push(format!("address add {}/24 dev {BRIDGE}", context.api_address));
     for Node { name, address, .. } in &context.nodes {
         run(Command::new("ip").args(["netns", "add", name]))?;
