@@ -3,12 +3,13 @@
 use std::{collections::VecDeque, time::Duration};
 
 use lastmile_netio::gate::{Admitted, Change};
-use lastmile_session::{Action, Admission, Input, Reading};
+use lastmile_session::{Action, Admission, Input, LeaseAnswer, Reading, Side};
 use tracing::error;
 
 use crate::{
-    dhcp_io::{self, BuildError, InHand},
+    dhcp_io::{self, BuildError, Held, InHand},
     driver::Driver,
+    leases::Ask,
 };
 
 /// How long a router has to answer a ping.
@@ -56,6 +57,9 @@ impl Driver {
                 Err(error) => self.gate_failed(&error),
             },
             Action::Ping { router, address } => self.ping(router, address),
+            Action::AskLease { ip } => self.ask_lease(ip, in_hand),
+            Action::Adopt(adoption) => next.push_back(Input::Adopt(adoption)),
+            Action::DeleteLease { ip, mac } => drop(self.kea.send(Ask::Delete { ip, mac })),
             Action::Answer { order, answer } => {
                 if let Some(waiting) = self.orders_waiting.remove(&order) {
                     let _ = waiting.send(Some(answer)); // who asked may be gone
@@ -92,6 +96,28 @@ impl Driver {
             "the kernel refused a change of the gate: is nf_tables there, and CAP_NET_ADMIN?"
         );
         self.count("gate-refused");
+    }
+
+    /// A message in hand waits for the answer, one for each address.
+    fn ask_lease(&mut self, ip: std::net::Ipv4Addr, in_hand: Option<&InHand<'_>>) {
+        if let Some(in_hand) = in_hand {
+            self.held.insert(ip, Held::of(in_hand));
+        }
+        let _ = self.kea.send(Ask::Lease { ip, renewal: in_hand.is_some() }); // it runs as long as we do
+    }
+
+    /// An answer of somebody else; a message that waited for it is dealt with after it.
+    pub(crate) fn told(&mut self, input: Input) {
+        let held = match &input {
+            Input::Lease { ip, answer } => self.held.remove(ip).filter(|_| *answer != LeaseAnswer::Unanswered),
+            _ => None,
+        };
+        self.input(input, None);
+        let Some(held) = held else { return };
+        let read = held.in_hand().and_then(|in_hand| Ok((in_hand, dhcp_io::describe(&in_hand, Side::Subscriber)?)));
+        if let Ok((in_hand, message)) = read {
+            self.input(Input::Dhcp(Box::new(message)), Some(&in_hand));
+        }
     }
 
     fn authenticate(&self, request: lastmile_session::AuthRequest) {

@@ -26,6 +26,25 @@ pub struct InHand<'a> {
     pub message: Message<'a>,
 }
 
+/// A message that is kept.
+#[derive(Debug, Clone)]
+pub struct Held {
+    frame: UdpFrame<'static>,
+    payload: Vec<u8>,
+}
+
+impl Held {
+    /// A copy.
+    pub fn of(in_hand: &InHand<'_>) -> Self {
+        Self { frame: UdpFrame { payload: &[], ..in_hand.frame }, payload: in_hand.frame.payload.to_vec() }
+    }
+
+    /// In hand again.
+    pub fn in_hand(&self) -> Result<InHand<'_>, Drop> {
+        Ok(InHand { frame: UdpFrame { payload: &self.payload, ..self.frame }, message: Message::parse(&self.payload)? })
+    }
+}
+
 /// Why a packet could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {

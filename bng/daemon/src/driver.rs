@@ -6,6 +6,7 @@
 use std::{
     collections::{BTreeMap, VecDeque},
     io,
+    net::Ipv4Addr,
     sync::Arc,
     time::Duration,
 };
@@ -24,9 +25,10 @@ use crate::{
     chain,
     conditions::{Conditions, Finding},
     config::{Config, Watch},
-    dhcp_io::{self, InHand},
+    dhcp_io::{self, Held, InHand},
     health::Gauge,
     journal::{Entry, Image, Journal, JournalError},
+    leases::Ask,
     outbox,
     plane::Plane,
     radius::{Client, Reachability},
@@ -81,6 +83,10 @@ pub struct Driver {
     pub(crate) packets: Vec<Vec<u8>>,
     pub(crate) orders_waiting: BTreeMap<u64, oneshot::Sender<Option<DisconnectAnswer>>>,
     last_order: u64,
+    /// To Kea.
+    pub(crate) kea: mpsc::UnboundedSender<Ask>,
+    /// Renewals that wait for its answers.
+    pub(crate) held: BTreeMap<Ipv4Addr, Held>,
     pub(crate) config: Arc<Config>,
     pub(crate) watch: Watch,
     pub(crate) machine: Machine,
@@ -114,6 +120,7 @@ pub struct Parts {
     pub conditions: Conditions,
     pub radius: watch::Sender<Arc<Client>>,
     pub inputs: mpsc::UnboundedSender<Input>,
+    pub kea: mpsc::UnboundedSender<Ask>,
     pub sources: Sources,
     pub sinks: Sinks,
 }
@@ -144,6 +151,8 @@ impl Driver {
             packets: Vec::new(),
             orders_waiting: BTreeMap::new(),
             last_order: 0,
+            kea: parts.kea,
+            held: BTreeMap::new(),
             config: parts.config,
             watch: parts.watch,
             machine,
@@ -193,7 +202,7 @@ impl Driver {
             match woken {
                 Woken::Dhcp(Side::Subscriber, heard) => self.dhcp(Side::Subscriber, heard, &from_subscribers).await,
                 Woken::Dhcp(Side::Server, heard) => self.dhcp(Side::Server, heard, &from_servers).await,
-                Woken::Input(input) => self.input(input, None),
+                Woken::Input(input) => self.told(input),
                 Woken::Order(order) => self.order(order),
                 Woken::Accounted(number) => self.accounted(number),
                 Woken::Finding(finding) => self.conditions.set(finding),

@@ -2,13 +2,17 @@
 //!
 //! Both forms are spoken: through the control agent (`"service": ["dhcp4"]`, Kea before 3.2) and to the server directly.
 
-use std::time::Duration;
+use std::{net::Ipv4Addr, time::Duration};
 
 use lastmile_types::config::{Kea, KeaForm};
 use serde_json::{Value, json};
 
 /// A control API that does not answer for so long is as good as dead.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// Kea's result: done.
+const SUCCESS: u64 = 0;
+/// Kea's result: done, and there is no such thing.
+const EMPTY: u64 = 3;
 
 /// Why Kea gave no answer that counts.
 #[derive(Debug, thiserror::Error)]
@@ -59,7 +63,28 @@ impl KeaClient {
         Ok(subnets.iter().filter_map(|subnet| subnet["subnet"].as_str().map(str::to_owned)).collect())
     }
 
+    /// At most `limit` leases with addresses after `from`, in the order of their addresses.
+    pub async fn leases(&self, from: Ipv4Addr, limit: usize) -> Result<Vec<Value>, KeaError> {
+        let page = self.ask("lease4-get-page", json!({ "from": from, "limit": limit })).await?;
+        Ok(page.and_then(|page| page["leases"].as_array().cloned()).unwrap_or_default())
+    }
+
+    /// The lease of an address. `None` only where Kea says that there is none.
+    pub async fn lease(&self, ip: Ipv4Addr) -> Result<Option<Value>, KeaError> {
+        self.ask("lease4-get", json!({ "ip-address": ip })).await
+    }
+
+    /// Forgets a lease; one that is not there is fine.
+    pub async fn delete(&self, ip: Ipv4Addr) -> Result<(), KeaError> {
+        self.ask("lease4-del", json!({ "ip-address": ip })).await.map(drop)
+    }
+
     async fn command(&self, command: &'static str, arguments: Value) -> Result<Value, KeaError> {
+        let empty = || KeaError::Refused { command, text: "nothing found".to_owned() };
+        self.ask(command, arguments).await?.ok_or_else(empty)
+    }
+
+    async fn ask(&self, command: &'static str, arguments: Value) -> Result<Option<Value>, KeaError> {
         let request = request(self.form, command, arguments);
         let http = |source| KeaError::Http { url: self.url.clone(), source };
         let answer = self.http.post(&self.url).json(&request).send().await.map_err(http)?;
@@ -79,11 +104,14 @@ fn request(form: KeaForm, command: &str, arguments: Value) -> Value {
     request
 }
 
-/// The arguments of a successful answer. The agent wraps it into a list of one per service.
-fn outcome(command: &'static str, answer: &Value) -> Result<Value, KeaError> {
+/// The arguments of a successful answer; `None` = nothing was found. The agent wraps it into a list of one per service.
+fn outcome(command: &'static str, answer: &Value) -> Result<Option<Value>, KeaError> {
     let answer = answer.get(0).unwrap_or(answer);
-    if answer["result"] == 0 {
-        return Ok(answer["arguments"].clone());
+    if answer["result"] == SUCCESS {
+        return Ok(Some(answer["arguments"].clone()));
+    }
+    if answer["result"] == EMPTY {
+        return Ok(None);
     }
     let text = answer["text"].as_str().unwrap_or("an answer without result").to_owned();
     Err(KeaError::Refused { command, text })
@@ -100,8 +128,18 @@ mod tests {
         assert_eq!(agent["service"], json!(["dhcp4"]));
         assert_eq!(agent["arguments"]["ip-address"], "192.0.2.1");
         let direct = json!({ "result": 0, "arguments": { "pid": 7 } });
-        assert_eq!(outcome("status-get", &direct).unwrap()["pid"], 7);
-        assert_eq!(outcome("status-get", &json!([direct])).unwrap()["pid"], 7);
+        assert_eq!(outcome("status-get", &direct).unwrap().unwrap()["pid"], 7);
+        assert_eq!(outcome("status-get", &json!([direct])).unwrap().unwrap()["pid"], 7);
+    }
+
+    #[test]
+    fn only_kea_itself_says_that_a_lease_is_gone() {
+        let none = json!({ "result": 3, "text": "Lease not found." });
+        assert_eq!(outcome("lease4-get", &none).unwrap(), None);
+        assert_eq!(outcome("lease4-get", &json!([none])).unwrap(), None);
+        for other in [json!({ "result": 1 }), json!({ "result": 2 }), json!({}), json!([]), json!(null), json!("no")] {
+            assert!(outcome("lease4-get", &other).is_err(), "{other}");
+        }
     }
 
     #[test]

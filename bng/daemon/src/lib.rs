@@ -15,6 +15,8 @@ pub mod driver;
 pub mod health;
 pub mod journal;
 pub mod kea;
+pub mod kea_lease;
+pub mod leases;
 pub mod outbox;
 pub mod plane;
 pub mod probes;

@@ -26,6 +26,7 @@ use crate::{
     config::{Config, ConfigError, Watch},
     driver::{Driver, Parts, Sinks, Sources},
     journal::{Entry, Image, Journal, JournalError},
+    leases::Leases,
     outbox::{self, Outbox},
     plane::Plane,
     probes,
@@ -177,6 +178,9 @@ fn wire(wiring: Wiring) -> Result<Parts, RunError> {
     image.accounting.iter().for_each(|record| drop(accounting.send(record.clone())));
     tokio::spawn(accounting::deliver(accounting_seen, radius_seen.clone(), done));
     tokio::spawn(probe_radius(radius_seen));
+    let (kea, asked) = mpsc::unbounded_channel();
+    let leases = Leases { config: config_seen.clone(), asked, inputs: inputs.clone(), findings: finding.clone() };
+    tokio::spawn(leases.run());
     tokio::spawn(probes::dhcp(config_seen, finding));
 
     let sources = Sources {
@@ -188,7 +192,7 @@ fn wire(wiring: Wiring) -> Result<Parts, RunError> {
         reachability: reachability_seen,
     };
     let sinks = Sinks { events, accounting, status, tls, reachability, config: config_sink };
-    Ok(Parts { plane, pinger, config, watch, journal, image, conditions, radius, inputs, sources, sinks })
+    Ok(Parts { plane, pinger, config, watch, journal, image, conditions, radius, inputs, kea, sources, sinks })
 }
 
 /// Whatever client is current.

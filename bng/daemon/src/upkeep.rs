@@ -131,6 +131,7 @@ impl Driver {
             committed_seq: self.image.committed,
             draining: self.machine.draining(),
             drained: stopped && self.image.accounting.is_empty(),
+            leases: self.machine.drift(),
             drops: self.drops.iter().map(|(label, count)| ((*label).to_owned(), *count)).collect(),
             ..self.sinks.status.borrow().clone()
         };
@@ -162,6 +163,7 @@ pub fn first_status(config: &Config, image: &Image, conditions: &[Condition]) ->
         draining: image.snapshot.draining,
         drained: false,
         drops: BTreeMap::new(),
+        leases: Default::default(),
         at: Timestamp::now(),
     }
 }

@@ -73,7 +73,7 @@ impl Machine {
             DhcpKind::Discover | DhcpKind::Inform if self.draining => return effects.drop(Dropped::Draining),
             DhcpKind::Request if self.must_restart(message, &key) => {
                 let server = message.server_id.unwrap_or(self.settings.config.dhcp.servers[0]);
-                return effects.act(Action::Nak { server, to: Destination::Relay(path.giaddr), reason: "no session" });
+                return self.adopt_or_refuse(now, message, server, Destination::Relay(path.giaddr), effects);
             }
             DhcpKind::Release | DhcpKind::Decline => return self.on_relayed_end(now, message, &key, &path, effects),
             _ => {}
@@ -155,7 +155,7 @@ fn address_of(message: &DhcpMessage) -> Option<Ipv4Addr> {
 }
 
 /// The circuit-id up to the separator, else the relay's address.
-fn router_name(circuit_id: &Octets, separator: &str, giaddr: Ipv4Addr) -> String {
+pub(crate) fn router_name(circuit_id: &Octets, separator: &str, giaddr: Ipv4Addr) -> String {
     let (bytes, separator) = (circuit_id.as_bytes(), separator.as_bytes());
     let place =
         (!separator.is_empty()).then(|| bytes.windows(separator.len()).position(|part| part == separator)).flatten();
@@ -174,6 +174,12 @@ fn with_relay_id(raw: &Octets, relay_id: &str) -> Octets {
         all.extend(id);
     }
     Octets(all)
+}
+
+/// Undoes [`with_relay_id`], for what a relay is to get back.
+pub(crate) fn without_relay_id(raw: &Octets, relay_id: &str) -> Octets {
+    let ours = [&[RELAY_ID, relay_id.len() as u8], relay_id.as_bytes()].concat(); // no match if it is longer than 255
+    Octets(raw.0.strip_suffix(ours.as_slice()).unwrap_or(&raw.0).to_vec())
 }
 
 fn has_sub_option(mut raw: &[u8], code: u8) -> bool {
@@ -205,6 +211,8 @@ mod tests {
         let with = with_relay_id(&raw, "bng");
         assert_eq!(with.as_bytes(), b"\x01\x01a\x0c\x03bng");
         assert_eq!(with_relay_id(&with, "bng"), with);
+        assert_eq!(without_relay_id(&with, "bng"), raw);
+        assert_eq!(without_relay_id(&with, "other"), with);
         let full = Octets([&[1, 253][..], &[0; 253]].concat());
         assert_eq!(with_relay_id(&full, "bng"), full);
     }

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use lastmile_types::{MacAddr, Octets, SessionId, session::Rates, status::DisconnectAnswer};
 use serde::{Serialize, Serializer};
 
-use crate::{auth::AuthRequest, record::Record, session::Session};
+use crate::{auth::AuthRequest, reconcile::Adoption, record::Record, session::Session};
 
 /// Everything that one input leads to. The record comes first: it is written before any action is carried out.
 #[derive(Debug, Default, PartialEq, Serialize)]
@@ -92,6 +92,21 @@ pub enum Action {
         router: String,
         /// Its address.
         address: Ipv4Addr,
+    },
+    /// Ask Kea about one address; answered by `Input::Lease`. A message in hand is kept and handed in again after the answer,
+    /// unless Kea gave none.
+    AskLease {
+        /// The address.
+        ip: Ipv4Addr,
+    },
+    /// Hand this in again as `Input::Adopt`.
+    Adopt(Box<Adoption>),
+    /// Delete a lease in Kea, if it is still this device's.
+    DeleteLease {
+        /// The address.
+        ip: Ipv4Addr,
+        /// The device.
+        mac: MacAddr,
     },
     /// An order is done or refused.
     Answer {
@@ -213,6 +228,8 @@ dropped! {
     UselessAck => "useless-ack",
     /// A release or renewal by somebody else than the address's holder.
     NotTheHolder => "not-the-holder",
+    /// A renewal without a session, while Kea is asked already or about too many.
+    KeaIsAsked => "kea-is-asked",
     /// No new sessions while draining.
     Draining => "draining",
 }

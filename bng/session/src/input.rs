@@ -5,6 +5,8 @@ use std::net::Ipv4Addr;
 use lastmile_types::{Counters, MacAddr, Octets, SessionId, config::BngConfig, session::Rates};
 use serde::{Deserialize, Serialize};
 
+use crate::reconcile::{Adoption, LeaseAnswer, LeasePage};
+
 /// One thing that happened.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -57,6 +59,17 @@ pub enum Input {
     },
     /// The gateway's own load.
     Health(Load),
+    /// A page of Kea's leases.
+    Leases(LeasePage),
+    /// Kea was asked about one address.
+    Lease {
+        /// The address.
+        ip: Ipv4Addr,
+        /// What it said, if anything.
+        answer: LeaseAnswer,
+    },
+    /// [`crate::Action::Adopt`] comes back, so that every start has an identity of its own.
+    Adopt(Box<Adoption>),
 }
 
 /// What the shell found when it started.

@@ -16,6 +16,7 @@ mod input;
 mod life;
 mod machine;
 mod policy;
+mod reconcile;
 mod record;
 mod recording;
 mod renewal;
@@ -25,6 +26,7 @@ mod router;
 mod session;
 mod table;
 mod time;
+mod tombstone;
 
 pub use accounting::{AccountingKind, AccountingRecord};
 pub use auth::{AuthRequest, Subject};
@@ -32,8 +34,10 @@ pub use effect::{Action, Admission, Destination, Dropped, Edit, Effects, RelayIn
 pub use input::{AuthAnswer, DhcpKind, DhcpMessage, Grant, Input, Load, Reading, RelayInfo, Settings, Side, Started};
 pub use machine::Machine;
 pub use policy::Terms;
+pub use reconcile::{Adoption, KeaLease, LeaseAnswer, LeasePage};
 pub use record::{Change, Record, RecordedEvent, Snapshot};
 pub use recording::{Line, Opened, Replay, ReplayError, Told};
 pub use router::Router;
 pub use session::{Ending, Meter, Path, Session};
 pub use time::{Now, Stamp};
+pub use tombstone::Tombstone;

@@ -30,11 +30,14 @@ pub(crate) struct Lease {
     pub server: Ipv4Addr,
     pub path: Path,
     pub hostname: Option<String>,
+    /// It is Kea's word, not an ACK.
+    pub adopted: bool,
 }
 
 impl Machine {
     /// A lease for a session that we have prolongs it; any other starts one, after whatever stands in its way was stopped.
     pub(crate) fn on_lease(&mut self, now: Now, lease: Lease, effects: &mut Effects) {
+        self.settled(lease.ip, effects);
         let present = self.table.by_key(&lease.key).filter(|session| session.ip == lease.ip).map(|session| session.id);
         match present {
             Some(id) => self.renew(now, id, lease, effects),
@@ -52,10 +55,12 @@ impl Machine {
         }
         let here: Vec<_> = self.table.at(&lease.key.attachment).collect();
         for id in here {
+            self.delete_in_kea(id, lease, effects);
             self.stop(now, id, TerminateCause::PortPreempted, "another device on the circuit", effects);
         }
         let elsewhere: Vec<_> = self.table.of_mac(lease.key.mac).collect();
         for id in elsewhere {
+            self.delete_in_kea(id, lease, effects);
             self.stop(now, id, TerminateCause::PortPreempted, "the device moved", effects);
         }
         if let Some(id) = self.table.by_ip(lease.ip).map(|session| session.id) {
@@ -84,6 +89,7 @@ impl Machine {
             started: now.stamp(),
             lease_end: now.after(u64::from(lease.seconds) * 1000),
             meter: Meter { upload_ms: now.boot_ms, ..Meter::default() },
+            adopted: lease.adopted,
             admitted: false,
             accounted: false,
             attempt: 0,
@@ -115,10 +121,11 @@ impl Machine {
     /// The one way in which a session ends: the decision is journalled and the gate closed; [`Machine::finish`] does the rest
     /// when the final counters are there.
     pub(crate) fn stop(&mut self, now: Now, id: SessionId, cause: TerminateCause, detail: &str, effects: &mut Effects) {
+        self.bury(now, id, effects);
         self.stop_at(now, id, cause, detail, now.boot_ms, effects);
     }
 
-    /// As [`Machine::stop`], for an end that was earlier than it is known.
+    /// As [`Machine::stop`], for an end that was earlier than it is known, or that leaves the lease free to have a session again.
     pub(crate) fn stop_at(
         &mut self,
         now: Now,
@@ -197,7 +204,7 @@ impl Machine {
             effects.record.changes.push(Change::Draining(true));
         }
         for id in self.table.ids() {
-            self.stop(now, id, TerminateCause::AdminReboot, "the gateway is drained", effects);
+            self.stop_at(now, id, TerminateCause::AdminReboot, "the gateway is drained", now.boot_ms, effects);
         }
     }
 

@@ -11,11 +11,13 @@ use crate::{
     effect::{Action, Effects},
     exchange::Exchanges,
     input::{Input, Load, Settings},
+    reconcile::Reconciler,
     record::{Change, RecordedEvent, Snapshot},
     router::Routers,
     session::Session,
     table::Table,
     time::Now,
+    tombstone::Tombstones,
 };
 
 /// The session machine of one gateway.
@@ -25,6 +27,8 @@ pub struct Machine {
     pub(crate) table: Table,
     pub(crate) exchanges: Exchanges,
     pub(crate) routers: Routers,
+    pub(crate) tombstones: Tombstones,
+    pub(crate) reconciler: Reconciler,
     pub(crate) last_seq: u64,
     pub(crate) last_accounting: u64,
     pub(crate) draining: bool,
@@ -41,6 +45,8 @@ impl Machine {
             table: Table::restore(snapshot.sessions.into_values()),
             exchanges: Exchanges::default(),
             routers: Routers::restore(snapshot.routers),
+            tombstones: Tombstones::restore(snapshot.tombstones),
+            reconciler: Reconciler::default(),
             last_seq: snapshot.last_seq,
             last_accounting: snapshot.last_accounting,
             draining: snapshot.draining,
@@ -65,6 +71,9 @@ impl Machine {
             Input::Resume => self.on_resume(effects),
             Input::Ping { router, rtt_us } => self.on_ping(now, &router, rtt_us, effects),
             Input::Health(load) => self.on_health(now, load, effects),
+            Input::Leases(page) => self.on_leases(now, page, effects),
+            Input::Lease { ip, answer } => self.on_lease_answer(now, ip, answer, effects),
+            Input::Adopt(adoption) => self.on_adopt(now, *adoption, effects),
         }
         let changed = self.table.take_dirty().into_iter().map(|session| Change::Session(Box::new(session)));
         effects.record.changes.extend(changed);
@@ -87,6 +96,7 @@ impl Machine {
             draining: self.draining,
             sessions: self.table.iter().map(|session| (session.id, session.clone())).collect(),
             routers: self.routers.snapshot(),
+            tombstones: self.tombstones.snapshot(),
         }
     }
 

@@ -1,10 +1,12 @@
 //! The journal's one record: a change of state with its events and its accounting.
 
+use std::net::Ipv4Addr;
+
 use jiff::Timestamp;
 use lastmile_types::{Event, SessionId};
 use serde::{Deserialize, Serialize};
 
-use crate::{accounting::AccountingRecord, router::Router, session::Session};
+use crate::{accounting::AccountingRecord, router::Router, session::Session, tombstone::Tombstone};
 
 /// What one input changed, said and owes. Applying records in order to a [`Snapshot`] rebuilds the machine.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -42,6 +44,13 @@ pub enum Change {
     Router(Box<Router>),
     /// A drain was ordered.
     Draining(bool),
+    /// A lease whose session was ended here on purpose, or (`None`) may have one again.
+    Tombstone {
+        /// Its address.
+        ip: Ipv4Addr,
+        /// The lease.
+        tombstone: Option<Tombstone>,
+    },
 }
 
 /// An event with its number.
@@ -72,6 +81,9 @@ pub struct Snapshot {
     pub sessions: std::collections::BTreeMap<SessionId, Session>,
     /// Every router.
     pub routers: std::collections::BTreeMap<String, Router>,
+    /// Leases whose sessions were ended here on purpose, by address.
+    #[serde(skip_serializing_if = "std::collections::BTreeMap::is_empty")]
+    pub tombstones: std::collections::BTreeMap<Ipv4Addr, Tombstone>,
 }
 
 impl Snapshot {
@@ -90,6 +102,12 @@ impl Snapshot {
                     self.routers.insert(router.name.clone(), (**router).clone());
                 }
                 Change::Draining(draining) => self.draining = *draining,
+                Change::Tombstone { ip, tombstone: Some(tombstone) } => {
+                    self.tombstones.insert(*ip, *tombstone);
+                }
+                Change::Tombstone { ip, tombstone: None } => {
+                    self.tombstones.remove(ip);
+                }
             }
         }
         if let Some(event) = record.events.last() {

@@ -10,6 +10,7 @@ use crate::{
     exchange::Exchange,
     input::{DhcpKind, DhcpMessage},
     machine::Machine,
+    session::Path,
     time::Now,
 };
 
@@ -20,13 +21,14 @@ impl Machine {
             return effects.drop(Dropped::NotRelayed);
         }
         let Some(session) = self.table.by_ip(message.ciaddr) else {
-            return self.nobodys(message, effects);
+            return self.nobodys(now, message, effects);
         };
         // The frame must come the way the session's own frames come, or anybody could end or prolong it.
-        if session.key.mac != message.chaddr || session.path.relay_mac != message.source_mac {
+        if session.key.mac != message.chaddr || !session.path.carries(message.source_mac) {
             return effects.drop(Dropped::NotTheHolder);
         }
-        let (id, server, path) = (session.id, session.server, session.path.clone());
+        let (id, server, path) =
+            (session.id, session.server, Path { relay_mac: message.source_mac, ..session.path.clone() });
         let attachment = session.key.attachment.clone();
         let edit = self.towards_server(&path);
         match message.kind {
@@ -51,13 +53,14 @@ impl Machine {
         }
     }
 
-    /// A renewal of an address that has no session: it was ended, so the client has to start over.
-    fn nobodys(&mut self, message: &DhcpMessage, effects: &mut Effects) {
-        let ours = self.settings.config.pools.iter().any(|pool| pool.prefix.contains(&message.ciaddr));
+    /// A renewal of an address that has no session: it was ended, or we do not know it yet.
+    fn nobodys(&mut self, now: Now, message: &DhcpMessage, effects: &mut Effects) {
         let server = message.destination_ip;
-        if message.kind == DhcpKind::Request && ours && self.settings.config.dhcp.servers.contains(&server) {
-            let to = Destination::Client(message.ciaddr);
-            effects.act(Action::Nak { server, to, reason: "no session" });
+        if message.kind == DhcpKind::Request
+            && self.in_pools(message.ciaddr)
+            && self.settings.config.dhcp.servers.contains(&server)
+        {
+            self.adopt_or_refuse(now, message, server, Destination::Client(message.ciaddr), effects);
         } else {
             effects.drop(Dropped::NotTheHolder);
         }

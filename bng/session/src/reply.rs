@@ -56,6 +56,7 @@ impl Machine {
             server,
             path: exchange.path.clone(),
             hostname: exchange.hostname.clone(),
+            adopted: false,
         })
     }
 

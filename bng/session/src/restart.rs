@@ -52,6 +52,7 @@ impl Machine {
 
     /// Nothing of the kernel's state is left, and boot times of before mean nothing: every session ended when the journal did.
     fn after_reboot(&mut self, now: Now, last_boot_ms: u64, effects: &mut Effects) {
+        self.tombstones.rebase(now, effects);
         for id in self.table.ids() {
             self.table.edit(id, |session| session.admitted = false);
             self.stop_at(now, id, TerminateCause::NasReboot, "the host rebooted", last_boot_ms, effects);

@@ -77,6 +77,11 @@ impl Routers {
 }
 
 impl Machine {
+    /// Where a router relays from, if it is known.
+    pub(crate) fn giaddr_of(&self, router: &str) -> Option<Ipv4Addr> {
+        self.routers.known.get(router).map(|(_, router)| router.giaddr)
+    }
+
     /// DHCP came through a router: it lives, and need not be pinged for a while.
     pub(crate) fn sighted(&mut self, now: Now, attachment: &Attachment, path: &Path, effects: &mut Effects) {
         let config = &self.settings.config;

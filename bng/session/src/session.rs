@@ -42,6 +42,9 @@ pub struct Session {
     pub lease_end: Stamp,
     /// What it moved.
     pub meter: Meter,
+    /// Not its ACK was seen, but Kea's lease.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub adopted: bool,
     /// The gate is open.
     pub admitted: bool,
     /// An Accounting Start was made: a Stop is owed.
@@ -72,8 +75,15 @@ pub struct Path {
     pub giaddr: Ipv4Addr,
     /// Option 82 as the relay made it.
     pub relay_info: Octets,
-    /// Whose frames carry the client's packets on the subscriber interface.
+    /// Whose frames carry the client's packets on the subscriber interface; all zero where only Kea's lease is known.
     pub relay_mac: MacAddr,
+}
+
+impl Path {
+    /// Whether frames of this sender may be the client's. Before the first one is seen, any may.
+    pub fn carries(&self, source: MacAddr) -> bool {
+        self.relay_mac == source || self.relay_mac == MacAddr([0; 6])
+    }
 }
 
 /// The decision to end a session.
@@ -168,6 +178,7 @@ impl Session {
             auth: self.auth,
             policy: self.terms.policy.clone(),
             rates: self.terms.rates,
+            adopted: self.adopted,
             counters: self.meter.total(),
             started_at: self.started.wall,
             elapsed_ms: self.elapsed_ms(boot_ms),

@@ -157,6 +157,9 @@ pub struct SessionSnapshot {
     /// Host Name (DHCP option 12) as the client sent it, made printable; for people only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hostname: Option<String>,
+    /// It did not begin with an ACK that the gateway saw: it was adopted from the DHCP server's leases.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub adopted: bool,
     /// Where it is in its life.
     pub state: SessionState,
     /// What AAA said.

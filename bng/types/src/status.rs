@@ -42,6 +42,9 @@ pub struct BngStatus {
     pub drained: bool,
     /// Dropped messages by label, since the daemon started.
     pub drops: std::collections::BTreeMap<String, u64>,
+    /// How sessions and the DHCP server's leases differed.
+    #[serde(default)]
+    pub leases: LeaseDrift,
     /// When this was said.
     pub at: Timestamp,
 }
@@ -77,6 +80,24 @@ pub struct SessionCounts {
     pub authorized: u32,
     /// AuthState REJECTED.
     pub rejected: u32,
+}
+
+/// How sessions and the DHCP server's leases differed. Counts of the last pass, and of what was healed since the daemon started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct LeaseDrift {
+    /// Active leases within the pools, in the last whole pass.
+    pub leases: u32,
+    /// Of those, leases whose session was ended here on purpose: they stay without one.
+    pub ended_here: u32,
+    /// Of those, leases without usable option 82: nobody knows whose they are.
+    pub unattributed: u32,
+    /// Leases without a session that were given one.
+    pub adopted: u64,
+    /// Sessions without a lease that were stopped.
+    pub stopped: u64,
+    /// Sessions whose subscriber had moved to another lease.
+    pub moved: u64,
 }
 
 /// What came of an order to disconnect.

@@ -30,6 +30,9 @@ fn render(status: &BngStatus) -> String {
         ("lastmile_bng_sessions_rejected", "Sessions that AAA rejected.", u64::from(sessions.rejected)),
         ("lastmile_bng_last_seq", "The last seq given out.", status.last_seq),
         ("lastmile_bng_committed_seq", "The last seq known to be in the database.", status.committed_seq),
+        ("lastmile_bng_leases", "Active leases within the pools, in the last pass.", u64::from(status.leases.leases)),
+        ("lastmile_bng_leases_ended_here", "Of those, ended here.", u64::from(status.leases.ended_here)),
+        ("lastmile_bng_leases_unattributed", "Of those, without option 82.", u64::from(status.leases.unattributed)),
         ("lastmile_bng_memory_bytes", "Memory of the gateway's cgroup.", status.health.memory_bytes),
     ];
     for (name, help, value) in gauges {
@@ -44,6 +47,17 @@ fn render(status: &BngStatus) -> String {
     family(&mut text, "lastmile_bng_dropped", "counter", "Messages that went no further, by reason.");
     for (label, count) in &status.drops {
         let _ = writeln!(text, "lastmile_bng_dropped_total{{reason=\"{label}\"}} {count}");
+    }
+    let healed =
+        [("adopted", status.leases.adopted), ("stopped", status.leases.stopped), ("moved", status.leases.moved)];
+    family(
+        &mut text,
+        "lastmile_bng_lease_drift",
+        "counter",
+        "Differences between sessions and leases that were healed.",
+    );
+    for (kind, count) in healed {
+        let _ = writeln!(text, "lastmile_bng_lease_drift_total{{kind=\"{kind}\"}} {count}");
     }
     text.push_str("# EOF\n");
     text

@@ -41,6 +41,10 @@ pub struct World {
     pub events: Vec<RecordedEvent>,
     pub accounting: Vec<AccountingRecord>,
     pub requests: Vec<AuthRequest>,
+    /// What Kea has; `None` = it does not answer.
+    pub kea: Option<BTreeMap<Ipv4Addr, KeaLease>>,
+    /// Questions to Kea stay open.
+    pub keep_questions: bool,
     /// Of the last input only.
     pub actions: Vec<Action>,
     /// As a gateway would record it.
@@ -59,6 +63,8 @@ impl World {
             events: Vec::new(),
             accounting: Vec::new(),
             requests: Vec::new(),
+            kea: None,
+            keep_questions: false,
             actions: Vec::new(),
             recording: Vec::new(),
             ids: 0x0190_0000_0000_7000_8000_0000_0000_0000,
@@ -138,6 +144,20 @@ impl World {
             Action::ReadCounters(None) => Some(Input::Counters(
                 self.gate.iter().map(|(ip, counters)| Reading { ip: *ip, counters: *counters }).collect(),
             )),
+            Action::Adopt(adoption) => Some(Input::Adopt(adoption)),
+            Action::AskLease { .. } if self.keep_questions => None,
+            Action::AskLease { ip } => {
+                let answer = match self.kea.as_ref().map(|leases| leases.get(&ip)) {
+                    None => LeaseAnswer::Unanswered,
+                    Some(None) => LeaseAnswer::None,
+                    Some(Some(lease)) => LeaseAnswer::Found(Box::new(lease.clone())),
+                };
+                Some(Input::Lease { ip, answer })
+            }
+            Action::DeleteLease { ip, .. } => {
+                self.kea.as_mut().and_then(|leases| leases.remove(&ip));
+                None
+            }
             _ => None,
         }
     }
@@ -246,6 +266,61 @@ impl World {
     pub fn online(&mut self, port: u8, ip: u8, mac: u8) -> SessionId {
         self.dora(port, ip, mac);
         self.accept("gold").expect("an Access-Request")
+    }
+
+    /// Kea's API is configured and answers.
+    pub fn with_kea(&mut self) {
+        let mut settings = settings();
+        settings.config.kea =
+            Some(serde_json::from_value(serde_json::json!({ "url": "http://kea", "form": "Direct" })).unwrap());
+        self.kea = Some(BTreeMap::new());
+        self.input(Input::Config(Box::new(settings)));
+    }
+
+    /// Kea has a lease, last transmitted so many seconds ago.
+    pub fn leased(&mut self, port: u8, ip: u8, mac: u8, seconds_ago: i64, valid_seconds: u32) {
+        let client = self.client(DhcpKind::Request, port, mac);
+        let wall = 1_700_000_000 + self.boot_ms as i64 / 1000;
+        let lease = KeaLease {
+            ip: address(ip),
+            mac: client.chaddr,
+            last: Timestamp::from_second(wall - seconds_ago).unwrap(),
+            valid_seconds,
+            active: true,
+            relay_info: client.relay_info,
+            hostname: None,
+        };
+        if let Some(leases) = &mut self.kea {
+            leases.insert(lease.ip, lease);
+        }
+    }
+
+    /// A whole pass in pages of two; none if Kea is down.
+    pub fn pass(&mut self) {
+        let Some(leases) = self.kea.as_ref().map(|leases| leases.values().cloned().collect::<Vec<_>>()) else { return };
+        let pages: Vec<_> = leases.chunks(2).map(<[_]>::to_vec).chain([Vec::new()]).collect();
+        let last = pages.len() - 1;
+        for (place, leases) in pages.into_iter().enumerate() {
+            self.input(Input::Leases(LeasePage { first: place == 0, last: place == last, leases }));
+        }
+    }
+
+    /// The host rebooted a moment ago; the machine is made already.
+    pub fn reboot(&mut self) {
+        self.gate.clear();
+        // The wall clock of this world hangs on boot time: as little as possible of it is lost.
+        self.boot_ms -= 1_000;
+        self.started(false);
+    }
+
+    /// The journal is deleted and the gateway killed: all that is left is the kernel.
+    pub fn forget_journal(&mut self) {
+        self.journal.clear();
+        self.events.clear();
+        self.accounting.clear();
+        self.requests.clear();
+        self.machine = Machine::new(self.machine.settings().clone(), Snapshot::default());
+        self.started(true);
     }
 
     pub fn kinds(&self) -> Vec<&'static str> {

@@ -1,0 +1,207 @@
+//! Kea asked: page by page at every pass, and about one address when the machine wants to know.
+//!
+//! One request is under way at any time, with a pause between pages: Kea stops serving DHCP while it lists leases. What follows
+//! from its answers is the machine's business; that it gave none is an answer too.
+
+use std::{net::Ipv4Addr, sync::Arc, time::Duration};
+
+use lastmile_session::{Input, KeaLease, LeaseAnswer, LeasePage};
+use lastmile_types::MacAddr;
+use serde_json::Value;
+use tokio::{
+    sync::{mpsc, watch},
+    time::{Instant, sleep_until},
+};
+
+use crate::{
+    chain,
+    conditions::Finding,
+    config::Config,
+    kea::{KeaClient, KeaError},
+    kea_lease,
+};
+
+/// Between passes.
+const EVERY: Duration = Duration::from_secs(60);
+/// Between pages.
+const PAUSE: Duration = Duration::from_millis(200);
+/// After a page that did not come: so soon after Kea is back a pass begins.
+const RETRY: Duration = Duration::from_secs(5);
+/// A renewal without session starts a pass so soon, once for any number of them.
+const SOON: Duration = Duration::from_secs(5);
+/// Leases a page.
+const LIMIT: usize = 1000;
+
+/// What the driver wants of Kea.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ask {
+    /// The lease of one address; answered by `Input::Lease`, whatever happens.
+    Lease {
+        /// The address.
+        ip: Ipv4Addr,
+        /// A client renews it: others may have been missed too.
+        renewal: bool,
+    },
+    /// This lease deleted, if it is still this device's.
+    Delete {
+        /// The address.
+        ip: Ipv4Addr,
+        /// The device.
+        mac: MacAddr,
+    },
+}
+
+/// Where a pass is.
+struct Pass {
+    config: Arc<Config>,
+    /// The first and the last address of each pool that is not done, in order.
+    pools: Vec<(Ipv4Addr, Ipv4Addr)>,
+    /// Leases after this address are wanted.
+    from: Ipv4Addr,
+    first: bool,
+    leases: usize,
+}
+
+/// The task.
+pub struct Leases {
+    /// Followed.
+    pub config: watch::Receiver<Arc<Config>>,
+    /// From the driver.
+    pub asked: mpsc::UnboundedReceiver<Ask>,
+    /// To the driver.
+    pub inputs: mpsc::UnboundedSender<Input>,
+    /// To the driver.
+    pub findings: mpsc::UnboundedSender<Finding>,
+}
+
+impl Leases {
+    /// Runs until the driver is gone.
+    pub async fn run(mut self) {
+        let mut kea = self.client();
+        let (mut pass, mut next) = (None, Instant::now());
+        loop {
+            tokio::select! {
+                biased;
+                changed = self.config.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    (kea, pass, next) = (self.client(), None, Instant::now());
+                }
+                asked = self.asked.recv() => match asked {
+                    None => return,
+                    Some(Ask::Delete { ip, mac }) => delete(kea.as_ref(), ip, mac).await,
+                    Some(Ask::Lease { ip, renewal }) => {
+                        self.answer(kea.as_ref(), ip).await;
+                        if renewal && pass.is_none() {
+                            next = next.min(Instant::now() + SOON);
+                        }
+                    }
+                },
+                () = sleep_until(next) => next = Instant::now() + self.step(kea.as_ref(), &mut pass).await,
+            }
+        }
+    }
+
+    fn client(&self) -> Option<KeaClient> {
+        self.config.borrow().bng.kea.as_ref().map(KeaClient::new)
+    }
+
+    async fn answer(&self, kea: Option<&KeaClient>, ip: Ipv4Addr) {
+        let answer = match kea {
+            None => LeaseAnswer::Unanswered,
+            Some(kea) => match lease(kea, ip).await {
+                Ok(Some(Some(lease))) => LeaseAnswer::Found(Box::new(lease)),
+                Ok(Some(None)) => LeaseAnswer::Unanswered, // it is there, but not understood
+                Ok(None) => LeaseAnswer::None,
+                Err(error) => {
+                    tracing::debug!(%ip, error = chain(&error), "Kea does not say whose the address is");
+                    LeaseAnswer::Unanswered
+                }
+            },
+        };
+        let _ = self.inputs.send(Input::Lease { ip, answer }); // the driver may be gone
+    }
+
+    /// One page; how long until the next.
+    async fn step(&self, kea: Option<&KeaClient>, pass: &mut Option<Pass>) -> Duration {
+        let Some(kea) = kea else { return EVERY };
+        let Some(mut current) = pass.take().or_else(|| Pass::begin(self.config.borrow().clone())) else {
+            return EVERY;
+        };
+        match kea.leases(current.from, LIMIT).await {
+            Err(error) => {
+                let _ = self.findings.send(finding(&error));
+                RETRY
+            }
+            Ok(page) => {
+                let page = current.page(&page);
+                let last = page.last;
+                let _ = self.inputs.send(Input::Leases(page));
+                if !last {
+                    *pass = Some(current);
+                    return PAUSE;
+                }
+                let message = format!("all {} active leases within the pools are compared", current.leases);
+                let _ = self.findings.send(Finding::good("LeasesReconciled", "Compared", message));
+                EVERY
+            }
+        }
+    }
+}
+
+impl Pass {
+    fn begin(config: Arc<Config>) -> Option<Self> {
+        let mut pools: Vec<_> =
+            config.bng.pools.iter().map(|pool| (pool.prefix.network(), pool.prefix.broadcast())).collect();
+        // Taken from the end.
+        pools.sort_unstable_by(|one, other| other.cmp(one));
+        let (from, _) = *pools.last()?;
+        Some(Self { config, pools, from, first: true, leases: 0 })
+    }
+
+    /// What of Kea's page is within the pools; the next page begins after it.
+    fn page(&mut self, page: &[Value]) -> LeasePage {
+        let reached = page.last().and_then(|lease| lease["ip-address"].as_str()?.parse().ok());
+        // A page that leads nowhere ends the pass, which else would never end.
+        let end_of_all = page.len() < LIMIT || reached.is_none_or(|reached| reached <= self.from);
+        let reached = reached.unwrap_or(self.from);
+        let mut leases: Vec<_> = page.iter().filter_map(kea_lease::read).collect();
+        leases.retain(|lease| self.config.bng.pools.iter().any(|pool| pool.prefix.contains(&lease.ip)));
+        self.leases += leases.iter().filter(|lease| lease.active).count();
+        self.from = reached;
+        while self.pools.last().is_some_and(|(_, end)| end_of_all || *end <= reached) {
+            self.pools.pop();
+        }
+        if let Some((start, _)) = self.pools.last() {
+            self.from = self.from.max(*start);
+        }
+        LeasePage { first: std::mem::take(&mut self.first), last: self.pools.is_empty(), leases }
+    }
+}
+
+fn finding(error: &KeaError) -> Finding {
+    match error {
+        KeaError::Http { .. } => Finding::bad("LeasesReconciled", "NoAnswer", chain(error)),
+        KeaError::Refused { .. } => {
+            let message = format!("{}: has Kea the lease_cmds hook, and is its DHCP server running?", chain(error));
+            Finding::bad("LeasesReconciled", "Refused", message)
+        }
+    }
+}
+
+/// The outer `None`: there is no lease. The inner: one that cannot be read.
+async fn lease(kea: &KeaClient, ip: Ipv4Addr) -> Result<Option<Option<KeaLease>>, KeaError> {
+    Ok(kea.lease(ip).await?.map(|lease| kea_lease::read(&lease)))
+}
+
+async fn delete(kea: Option<&KeaClient>, ip: Ipv4Addr, mac: MacAddr) {
+    let Some(kea) = kea else { return };
+    let deleted = async {
+        let theirs = lease(kea, ip).await?.flatten().is_some_and(|lease| lease.mac == mac);
+        if theirs { kea.delete(ip).await } else { Ok(()) }
+    };
+    if let Err(error) = deleted.await {
+        tracing::warn!(%ip, error = chain(&error), "a replaced device's lease stays in Kea until it runs out");
+    }
+}

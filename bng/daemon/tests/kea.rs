@@ -1,0 +1,57 @@
+//! Kea's lease commands against a real Kea. Run under `lab services --`.
+
+use std::net::Ipv4Addr;
+
+use lastmile_bng::{kea::KeaClient, kea_lease};
+use lastmile_types::config::{Kea, KeaForm};
+use serde_json::{Value, json};
+
+fn endpoint() -> String {
+    std::env::var("LASTMILE_TEST_KEA").expect("LASTMILE_TEST_KEA is not set: run this under `lab services --`")
+}
+
+async fn tell(command: &str, arguments: Value) -> Value {
+    let request = json!({ "command": command, "service": ["dhcp4"], "arguments": arguments });
+    let answer = reqwest::Client::new().post(endpoint()).json(&request).send().await.unwrap();
+    answer.json::<Value>().await.unwrap()[0].clone()
+}
+
+#[tokio::test]
+async fn leases_are_paged_found_and_deleted() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let kea = KeaClient::new(&Kea { url: endpoint(), form: KeaForm::ControlAgent });
+    let config = tell("config-get", json!({})).await;
+    let subnet = &config["arguments"]["Dhcp4"]["subnet4"][0];
+    let prefix: ipnet::Ipv4Net = subnet["subnet"].as_str().unwrap().parse().unwrap();
+    let address = |last: u32| Ipv4Addr::from(u32::from(prefix.network()) + last);
+    assert_eq!(kea.lease(address(30)).await.unwrap(), None, "only Kea's own word is None");
+    assert!(kea.leases(prefix.network(), 1000).await.unwrap().is_empty());
+    for last in 30..35 {
+        let lease = json!({
+            "ip-address": address(last), "hw-address": format!("02:00:00:01:00:{last}"), "subnet-id": subnet["id"],
+            "valid-lft": 600,
+            "user-context": { "ISC": { "relay-agent-info": "0x521401096172 2D30317C312F3102076C696E652D3031".replace(' ', "") } },
+        });
+        let added = tell("lease4-add", lease).await;
+        assert_eq!(added["result"], 0, "{added}");
+    }
+    let (mut from, mut seen) = (prefix.network(), Vec::new());
+    loop {
+        let page = kea.leases(from, 2).await.unwrap();
+        let leases: Vec<_> = page.iter().map(|lease| kea_lease::read(lease).unwrap()).collect();
+        let Some(last) = leases.last() else { break };
+        from = last.ip;
+        seen.extend(leases);
+    }
+    assert_eq!(seen.iter().map(|lease| lease.ip).collect::<Vec<_>>(), (30..35).map(address).collect::<Vec<_>>());
+    let one = kea_lease::read(&kea.lease(address(31)).await.unwrap().unwrap()).unwrap();
+    assert_eq!(one.relay_info.unwrap().circuit_id, Some("ar-01|1/1".into()));
+    assert!(one.active && one.mac.to_string() == "02:00:00:01:00:31" && one.valid_seconds == 600);
+    for last in 30..35 {
+        kea.delete(address(last)).await.unwrap();
+    }
+    kea.delete(address(31)).await.unwrap();
+    assert_eq!(kea.lease(address(31)).await.unwrap(), None);
+    let dead = KeaClient::new(&Kea { url: "http://127.0.0.1:9".into(), form: KeaForm::Direct });
+    assert!(dead.lease(address(31)).await.is_err() && dead.leases(address(0), 10).await.is_err());
+}
