@@ -5,6 +5,7 @@
 
 use std::{net::Ipv4Addr, sync::Arc, time::Duration};
 
+use ipnet::Ipv4Net;
 use lastmile_session::{Input, KeaLease, LeaseAnswer, LeasePage};
 use lastmile_types::MacAddr;
 use serde_json::Value;
@@ -53,9 +54,8 @@ pub enum Ask {
 
 /// Where a pass is.
 struct Pass {
-    config: Arc<Config>,
-    /// The first and the last address of each pool that is not done, in order.
-    pools: Vec<(Ipv4Addr, Ipv4Addr)>,
+    /// The pools that are not done, the next one last.
+    pools: Vec<Ipv4Net>,
     /// Leases after this address are wanted.
     from: Ipv4Addr,
     first: bool,
@@ -126,7 +126,10 @@ impl Leases {
     /// One page; how long until the next.
     async fn step(&self, kea: Option<&KeaClient>, pass: &mut Option<Pass>) -> Duration {
         let Some(kea) = kea else { return EVERY };
-        let Some(mut current) = pass.take().or_else(|| Pass::begin(self.config.borrow().clone())) else {
+        let Some(mut current) = pass
+            .take()
+            .or_else(|| Pass::begin(self.config.borrow().bng.pools.iter().map(|pool| pool.prefix).collect()))
+        else {
             return EVERY;
         };
         match kea.leases(current.from, LIMIT).await {
@@ -151,13 +154,10 @@ impl Leases {
 }
 
 impl Pass {
-    fn begin(config: Arc<Config>) -> Option<Self> {
-        let mut pools: Vec<_> =
-            config.bng.pools.iter().map(|pool| (pool.prefix.network(), pool.prefix.broadcast())).collect();
-        // Taken from the end.
-        pools.sort_unstable_by(|one, other| other.cmp(one));
-        let (from, _) = *pools.last()?;
-        Some(Self { config, pools, from, first: true, leases: 0 })
+    fn begin(mut pools: Vec<Ipv4Net>) -> Option<Self> {
+        pools.sort_unstable_by_key(|pool| std::cmp::Reverse(pool.network()));
+        let from = pools.last()?.network();
+        Some(Self { pools, from, first: true, leases: 0 })
     }
 
     /// What of Kea's page is within the pools; the next page begins after it.
@@ -167,14 +167,15 @@ impl Pass {
         let end_of_all = page.len() < LIMIT || reached.is_none_or(|reached| reached <= self.from);
         let reached = reached.unwrap_or(self.from);
         let mut leases: Vec<_> = page.iter().filter_map(kea_lease::read).collect();
-        leases.retain(|lease| self.config.bng.pools.iter().any(|pool| pool.prefix.contains(&lease.ip)));
+        // Addresses come in order: of the pools that are done there is no more.
+        leases.retain(|lease| self.pools.iter().any(|pool| pool.contains(&lease.ip)));
         self.leases += leases.iter().filter(|lease| lease.active).count();
         self.from = reached;
-        while self.pools.last().is_some_and(|(_, end)| end_of_all || *end <= reached) {
+        while self.pools.last().is_some_and(|pool| end_of_all || pool.broadcast() <= reached) {
             self.pools.pop();
         }
-        if let Some((start, _)) = self.pools.last() {
-            self.from = self.from.max(*start);
+        if let Some(pool) = self.pools.last() {
+            self.from = self.from.max(pool.network());
         }
         LeasePage { first: std::mem::take(&mut self.first), last: self.pools.is_empty(), leases }
     }
@@ -203,5 +204,57 @@ async fn delete(kea: Option<&KeaClient>, ip: Ipv4Addr, mac: MacAddr) {
     };
     if let Err(error) = deleted.await {
         tracing::warn!(%ip, error = chain(&error), "a replaced device's lease stays in Kea until it runs out");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// Kea's answer to `lease4-get-page`.
+    fn kea(all: &[u32], from: Ipv4Addr) -> Vec<Value> {
+        let after = all.iter().filter(|ip| **ip > u32::from(from)).take(LIMIT);
+        let lease = |ip: &u32| json!({ "ip-address": Ipv4Addr::from(*ip), "hw-address": "02:00:00:00:00:01", "cltt": 1, "valid-lft": 9 });
+        after.map(lease).collect()
+    }
+
+    fn pass(pools: &[&str], all: &[u32]) -> (Vec<LeasePage>, usize) {
+        let mut pass = Pass::begin(pools.iter().map(|pool| pool.parse().unwrap()).collect()).unwrap();
+        let mut pages = Vec::new();
+        loop {
+            let page = pass.page(&kea(all, pass.from));
+            let last = page.last;
+            pages.push(page);
+            assert!(pages.len() < 100, "the pass does not end");
+            if last {
+                return (pages, pass.leases);
+            }
+        }
+    }
+
+    #[test]
+    fn a_pass_sees_each_lease_of_our_pools_once_and_skips_others() {
+        let net = |text: &str| u32::from(text.parse::<Ipv4Addr>().unwrap());
+        let range = |start: &str, count: u32| (1..=count).map(move |n| net(start) + n).collect::<Vec<_>>();
+        // Ours, five thousand of somebody else's between, and ours again; then others' up to the end.
+        let all =
+            [range("10.0.0.0", 3000), range("10.1.0.0", 5000), range("10.2.0.0", 20), range("10.3.0.0", 5000)].concat();
+        let (pages, count) = pass(&["10.2.0.0/24", "10.0.0.0/16"], &all);
+        let seen: Vec<u32> = pages.iter().flat_map(|page| &page.leases).map(|lease| lease.ip.into()).collect();
+        assert_eq!(seen, [range("10.0.0.0", 3000), range("10.2.0.0", 20)].concat());
+        assert_eq!((count, pages.len()), (3020, 5), "others' leases cost one page, not five");
+        assert!(pages[0].first && pages.iter().skip(1).all(|page| !page.first));
+        let (pages, count) = pass(&["10.0.0.0/16"], &[]);
+        assert_eq!((pages.len(), count), (1, 0));
+        assert!(pages[0].first && pages[0].last);
+        assert!(Pass::begin(Vec::new()).is_none());
+    }
+
+    #[test]
+    fn a_page_that_leads_nowhere_ends_the_pass() {
+        let mut pass = Pass::begin(vec!["10.0.0.0/16".parse().unwrap()]).unwrap();
+        assert!(pass.page(&vec![json!({}); LIMIT]).last);
     }
 }
