@@ -34,7 +34,7 @@ packages=(
   kea-dhcp4-server kea-ctrl-agent kea-admin freeradius freeradius-postgresql freeradius-utils redis-server postgresql
   nftables iproute2 ethtool iputils-ping conntrack isc-dhcp-client isc-dhcp-relay udhcpc iperf3 procps util-linux
   containerd runc containernetworking-plugins
-  chromium libnftnl-dev libmnl-dev pkg-config python3-pip
+  chromium libnftnl-dev libmnl-dev pkg-config curl
 )
 wanted=()
 for package in "${packages[@]}"; do
