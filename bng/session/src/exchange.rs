@@ -41,8 +41,11 @@ impl Exchanges {
     pub(crate) fn open(&mut self, boot_ms: u64, xid: u32, mac: MacAddr, exchange: Exchange) -> bool {
         self.expire(boot_ms);
         let key = (xid, mac);
-        if self.ends.len() >= CAPACITY {
+        if self.open.len() >= CAPACITY && !self.open.contains_key(&key) {
             return false;
+        }
+        if self.ends.len() >= 2 * CAPACITY {
+            self.forget_stale_ends();
         }
         let end = boot_ms + LIFE_MS;
         self.open.insert(key, (end, exchange));
@@ -61,6 +64,12 @@ impl Exchanges {
         self.open.remove(&(xid, mac));
     }
 
+    /// Answered exchanges leave their ends behind; dropped together, each costs no more than its own part.
+    fn forget_stale_ends(&mut self) {
+        let open = &self.open;
+        self.ends.retain(|(end, key)| open.get(key).is_some_and(|(actual, _)| actual == end));
+    }
+
     fn expire(&mut self, boot_ms: u64) {
         while let Some((end, key)) = self.ends.front().copied().filter(|(end, _)| *end <= boot_ms) {
             self.ends.pop_front();
@@ -68,5 +77,51 @@ impl Exchanges {
                 self.open.remove(&key);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use lastmile_types::Octets;
+
+    use super::*;
+
+    fn exchange() -> Exchange {
+        let attachment = Attachment {
+            bng_id: "edge/bng-01".parse().unwrap(),
+            circuit_id: Octets::from("1/1"),
+            remote_id: Octets::from("line-01"),
+        };
+        let path = Path {
+            router: "ar-01".to_owned(),
+            giaddr: Ipv4Addr::LOCALHOST,
+            relay_info: Octets::default(),
+            relay_mac: MacAddr::default(),
+        };
+        let to = Destination::Relay(Ipv4Addr::LOCALHOST);
+        Exchange { attachment, path, to, hostname: None, address: None, inform: false }
+    }
+
+    #[test]
+    fn what_is_answered_takes_no_room() {
+        let mut exchanges = Exchanges::default();
+        for xid in 0..3 * CAPACITY as u32 {
+            assert!(exchanges.open(1, xid, MacAddr::default(), exchange()), "exchange {xid}");
+            exchanges.close(xid, MacAddr::default());
+        }
+        assert!(exchanges.ends.len() <= 2 * CAPACITY);
+    }
+
+    #[test]
+    fn what_is_not_answered_takes_room_until_its_end() {
+        let mut exchanges = Exchanges::default();
+        for xid in 0..CAPACITY as u32 {
+            assert!(exchanges.open(1, xid, MacAddr::default(), exchange()));
+        }
+        assert!(!exchanges.open(2, u32::MAX, MacAddr::default(), exchange()));
+        assert!(exchanges.open(2, 0, MacAddr::default(), exchange()), "a repeat needs no room of its own");
+        assert!(exchanges.open(1 + LIFE_MS, u32::MAX, MacAddr::default(), exchange()));
     }
 }
