@@ -29,11 +29,8 @@ pub fn config(topology: &Topology, bng: &Bng) -> Result<BngConfig> {
     let policy = |name: &str, down: u32, up: u32| Policy {
         name: name.to_owned(),
         filter_id: Some(name.to_owned()),
-        default: false,
         rates: Rates { down_kbps: Some(down), up_kbps: Some(up), down_burst_kbit: None, up_burst_kbit: None },
-        idle_timeout_seconds: None,
-        session_timeout_seconds: None,
-        interim_seconds: None,
+        ..Policy::default()
     };
     let config = BngConfig {
         config_revision: "lab".to_owned(),

@@ -2,7 +2,12 @@
 
 use std::net::Ipv4Addr;
 
-use lastmile_types::{MacAddr, Octets, SessionId, session::Rates, status::DisconnectAnswer};
+use lastmile_types::{
+    MacAddr, Octets, SessionId,
+    config::{Enforcement, is_default},
+    session::Rates,
+    status::DisconnectAnswer,
+};
 use serde::{Serialize, Serializer};
 
 use crate::{auth::AuthRequest, reconcile::Adoption, record::Record, session::Session};
@@ -82,7 +87,7 @@ pub enum Action {
         /// Its address.
         ip: Ipv4Addr,
     },
-    /// Change the limits of an open gate; its counters run on.
+    /// Change the terms of an open gate (limits, their enforcement, the garden); its counters run on.
     SetLimits(Admission),
     /// Read counters; answered by `Input::Counters`. `None` = of everybody.
     ReadCounters(Option<Ipv4Addr>),
@@ -166,6 +171,12 @@ pub struct Admission {
     pub relay_mac: MacAddr,
     /// The limits.
     pub rates: Rates,
+    /// How they are enforced.
+    #[serde(skip_serializing_if = "is_default")]
+    pub enforcement: Enforcement,
+    /// The policy whose walled garden is all that it reaches; `None` = everything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub garden: Option<String>,
 }
 
 impl Admission {
@@ -176,6 +187,8 @@ impl Admission {
             mac: session.key.mac,
             relay_mac: session.path.relay_mac,
             rates: session.terms.rates,
+            enforcement: session.terms.enforcement,
+            garden: session.terms.garden.clone(),
         }
     }
 }

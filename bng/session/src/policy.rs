@@ -1,7 +1,7 @@
 //! What a session's grant and the policies make of it.
 
 use lastmile_types::{
-    config::{BngConfig, Policy},
+    config::{Access, BngConfig, Enforcement, Policy, is_default},
     session::{AuthState, Rates},
 };
 use serde::{Deserialize, Serialize};
@@ -21,6 +21,12 @@ pub struct Terms {
     pub policy: Option<String>,
     /// The limits.
     pub rates: Rates,
+    /// How they are enforced.
+    #[serde(skip_serializing_if = "is_default")]
+    pub enforcement: Enforcement,
+    /// The policy whose walled garden is all that the subscriber reaches.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub garden: Option<String>,
     /// Seconds a session may last.
     pub session_timeout_seconds: Option<u32>,
     /// Seconds without upload until it is stopped.
@@ -38,6 +44,8 @@ impl Terms {
         Self {
             policy: policy.map(|policy| policy.name.clone()),
             rates: grant.rates.or(policy.map(|policy| policy.rates)).unwrap_or_default(),
+            enforcement: policy.map(|policy| policy.enforcement).unwrap_or_default(),
+            garden: policy.filter(|policy| policy.access == Access::WalledGarden).map(|policy| policy.name.clone()),
             session_timeout_seconds: some(
                 grant.session_timeout_seconds.or(policy.and_then(|policy| policy.session_timeout_seconds)),
             ),
@@ -74,7 +82,8 @@ impl Machine {
             .collect();
         for (id, terms) in affected {
             let admission = self.table.edit(id, |session| {
-                let limits_change = session.terms.rates != terms.rates;
+                let gate = |terms: &Terms| (terms.rates, terms.enforcement, terms.garden.clone());
+                let limits_change = gate(&session.terms) != gate(&terms);
                 let next = now.boot_ms + u64::from(terms.interim_seconds) * 1000;
                 session.interim_ms = Some(session.interim_ms.map_or(next, |at| at.min(next)));
                 session.terms = terms;

@@ -3,7 +3,7 @@
 //! The operator renders it, the daemon reads it; secrets are never in it but in files beside it that it names. Every field has
 //! a unit in its name or its doc. Numbers are checked by [`BngConfig::check`].
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
@@ -172,23 +172,93 @@ pub struct Routers {
 }
 
 /// A SubscriberPolicy as the gateway applies it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Policy {
     /// The object's name; what Filter-Id names unless `filter_id` says otherwise.
     pub name: String,
     /// Chosen by an Access-Accept with this Filter-Id.
     pub filter_id: Option<String>,
+    /// Chosen where no Filter-Id chooses; of several that match, the one that stands first in the list.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub selector: Selector,
     /// Chosen where nothing else chooses.
     pub default: bool,
     /// The limits.
     pub rates: Rates,
+    /// How the limits are enforced.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub enforcement: Enforcement,
+    /// What its accepted subscribers reach.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub access: Access,
+    /// What becomes of its subscribers whom RADIUS rejects.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub on_reject: OnReject,
+    /// Where its subscribers go who are confined; required where `access` or `on_reject` says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub walled_garden: Option<WalledGarden>,
     /// Seconds without upload until the session is stopped.
     pub idle_timeout_seconds: Option<u32>,
     /// Seconds a session may last.
     pub session_timeout_seconds: Option<u32>,
     /// Seconds between interim records.
     pub interim_seconds: Option<u32>,
+}
+
+/// Which subscribers a policy is for, by where and who they are. All given patterns must match; without any, it selects nobody.
+/// A pattern is compared with the whole text form; `*` stands for any octets.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Selector {
+    /// Agent Circuit ID.
+    pub circuit_id: Option<String>,
+    /// Agent Remote ID.
+    pub remote_id: Option<String>,
+    /// User-Name.
+    pub user_name: Option<String>,
+}
+
+/// How limits are enforced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Enforcement {
+    /// What exceeds the rate is dropped: any number of subscribers.
+    #[default]
+    Police,
+    /// What exceeds the rate waits in a short queue: a limited number of subscribers, the others are policed.
+    Shape,
+}
+
+/// What an accepted subscriber reaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Access {
+    /// The uplink and other subscribers.
+    #[default]
+    Full,
+    /// Its policy's walled garden only.
+    WalledGarden,
+}
+
+/// What becomes of a rejected subscriber.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum OnReject {
+    /// Nothing passes.
+    #[default]
+    Drop,
+    /// It reaches its policy's walled garden.
+    WalledGarden,
+}
+
+/// What confined subscribers reach.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct WalledGarden {
+    /// Any protocol, any port.
+    pub destinations: Vec<Ipv4Net>,
+    /// Port 53 of these, UDP and TCP.
+    pub dns_servers: Vec<Ipv4Addr>,
+    /// TCP to port 80 of any address is redirected to this address and port.
+    pub portal: Option<SocketAddrV4>,
 }
 
 /// The status and control endpoint.
@@ -205,6 +275,11 @@ pub struct StatusEndpoint {
     pub key_file: FileName,
     /// Who may ask, PEM.
     pub ca_file: FileName,
+}
+
+/// What goes without saying is not written: files and recordings stay as short as they can be.
+pub fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// Why a configuration cannot work.

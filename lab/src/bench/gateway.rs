@@ -68,16 +68,13 @@ fn config() -> Result<BngConfig> {
         policies: vec![Policy {
             name: "gold".to_owned(),
             filter_id: Some("gold".to_owned()),
-            default: false,
             rates: Rates {
                 down_kbps: Some(100_000),
                 up_kbps: Some(50_000),
                 down_burst_kbit: None,
                 up_burst_kbit: None,
             },
-            idle_timeout_seconds: None,
-            session_timeout_seconds: None,
-            interim_seconds: None,
+            ..Policy::default()
         }],
         protected: vec![Ipv4Net::new(SERVER, 24)?.trunc()],
         status: StatusEndpoint {

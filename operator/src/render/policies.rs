@@ -2,7 +2,10 @@
 
 use kube::ResourceExt;
 use lastmile_crds::SubscriberPolicy;
-use lastmile_types::{config::Policy, session::Rates};
+use lastmile_types::{
+    config::{Access, Enforcement, OnReject, Policy, Selector},
+    session::Rates,
+};
 
 /// What became of a policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,6 +56,7 @@ fn one(policy: &SubscriberPolicy) -> Policy {
     Policy {
         name: policy.name_any(),
         filter_id: Some(spec.selector.filter_id.clone().unwrap_or_else(|| policy.name_any())),
+        selector: Selector::default(),
         default: spec.selector.default,
         rates: Rates {
             down_kbps: positive(spec.rates.down_kbps),
@@ -60,6 +64,10 @@ fn one(policy: &SubscriberPolicy) -> Policy {
             down_burst_kbit: positive(spec.rates.down_burst_kbit),
             up_burst_kbit: positive(spec.rates.up_burst_kbit),
         },
+        enforcement: Enforcement::default(),
+        access: Access::default(),
+        on_reject: OnReject::default(),
+        walled_garden: None,
         idle_timeout_seconds: positive(spec.idle_timeout_seconds),
         session_timeout_seconds: positive(spec.session_timeout_seconds),
         interim_seconds: positive(spec.interim_seconds),
