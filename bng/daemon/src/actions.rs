@@ -73,7 +73,7 @@ impl Driver {
             Some(Ok(packet)) => self.packets.push(packet),
             Some(Err(error)) => {
                 tracing::debug!(error = crate::chain(&error), "a DHCP message cannot be passed on");
-                self.count("cannot-be-passed-on");
+                self.count(error.label());
             }
             None => {} // an action for a message, but no message: the machine makes none
         }

@@ -59,6 +59,17 @@ pub enum BuildError {
     TooLong(#[from] frame::TooLong),
 }
 
+impl BuildError {
+    /// The counter's stable label. What does not fit is dropped, never cut (RFC 3046 §2.1).
+    pub const fn label(&self) -> &'static str {
+        match self {
+            Self::Edit(_) => "option-does-not-fit",
+            Self::Option82(refused) => refused.label(),
+            Self::TooLong(_) => "packet-too-long",
+        }
+    }
+}
+
 /// Takes a frame apart.
 pub fn read<'a>(captured: &Captured<'a>) -> Result<InHand<'a>, Drop> {
     if captured.truncated {
@@ -125,7 +136,7 @@ pub fn reply(in_hand: &InHand<'_>, edit: &Edit, from: Ipv4Addr, to: Destination)
 
 /// A DHCPNAK to the request in hand. A relay gets its option 82 back (RFC 3046 §2.2): it finds the port by it.
 pub fn nak(in_hand: &InHand<'_>, server: Ipv4Addr, to: Destination, reason: &str) -> Result<Vec<u8>, BuildError> {
-    let mut payload = dhcp::nak(&in_hand.message, server, reason);
+    let mut payload = dhcp::nak(&in_hand.message, server, reason)?;
     if let (Destination::Relay(_), Some(raw)) = (to, in_hand.message.option82_raw()) {
         let edit = Edit { relay_info: RelayInfoEdit::Set(Octets(raw.into_owned())), ..Edit::default() };
         payload = edited(&Message::parse(&payload)?, &edit)?;

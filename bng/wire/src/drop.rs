@@ -40,6 +40,9 @@ pub enum Drop {
     /// An option runs past its field's end.
     #[error("an option runs past its field's end")]
     DhcpOption,
+    /// Option 52 is there twice, or neither 1, 2 nor 3.
+    #[error("option 52 is there twice, or neither 1, 2 nor 3")]
+    DhcpOverload,
     /// Option 53 is missing, not of one octet, or not a known type.
     #[error("the DHCP message type is missing or unknown")]
     DhcpType,
@@ -79,6 +82,7 @@ impl Drop {
             Self::DhcpNoCookie => "dhcp_no_cookie",
             Self::DhcpHeader => "dhcp_header",
             Self::DhcpOption => "dhcp_option",
+            Self::DhcpOverload => "dhcp_overload",
             Self::DhcpType => "dhcp_type",
             Self::Option82Malformed => "option82_malformed",
             Self::RadiusMalformed => "radius_malformed",

@@ -23,9 +23,9 @@ pub struct Option82 {
     subs: Vec<(u8, Octets)>,
 }
 
-/// More than the 255 octets that one option can carry.
+/// More than the 255 octets that one sub-option can carry. The option itself may be longer: it is then split (RFC 3396).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("option 82 would take {0} octets, an option carries 255")]
+#[error("a sub-option of {0} octets is longer than 255")]
 pub struct TooLong(pub usize);
 
 impl Option82 {
@@ -52,13 +52,10 @@ impl Option82 {
 
     /// The option's content (without code and length).
     pub fn encode(&self) -> Result<Vec<u8>, TooLong> {
-        let length = self.encoded_len();
-        if length > 255 {
-            return Err(TooLong(length));
-        }
-        let mut content = Vec::with_capacity(length);
+        let mut content = Vec::with_capacity(self.encoded_len());
         for (code, value) in &self.subs {
-            content.extend([*code, value.0.len() as u8]); // each is shorter than the whole
+            let length = u8::try_from(value.0.len()).map_err(|_| TooLong(value.0.len()))?;
+            content.extend([*code, length]);
             content.extend(&value.0);
         }
         Ok(content)
@@ -125,9 +122,9 @@ mod tests {
 
     #[test]
     fn too_long_is_refused_not_cut() {
-        let mut option = Option82::of(&[0; 127], &[0; 124]);
-        assert_eq!(option.encode().unwrap().len(), 255);
-        option.set(REMOTE_ID, &[0; 125]);
+        let mut option = Option82::of(&[0; 255], &[0; 255]);
+        assert_eq!(option.encode().unwrap().len(), 514);
+        option.set(REMOTE_ID, &[0; 256]);
         assert_eq!(option.encode(), Err(TooLong(256)));
     }
 
@@ -140,7 +137,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_parses_encodes_to_itself(content in vec(any::<u8>(), 0..=255)) {
+        fn what_parses_encodes_to_itself(content in vec(any::<u8>(), 0..=700)) {
             if let Ok(option) = Option82::parse(&content) {
                 prop_assert_eq!(option.encode().unwrap(), content);
             }

@@ -4,11 +4,8 @@ use std::net::Ipv4Addr;
 
 use lastmile_types::MacAddr;
 
-use super::{BROADCAST, COOKIE, ETHERNET, Message, MessageType, at, option};
+use super::{BROADCAST, COOKIE, ETHERNET, EditError, MIN_MESSAGE, Message, MessageType, at, option, spill};
 use crate::dhcp::options::END;
-
-/// The shortest message that every old relay and client takes (RFC 1542 §2.1), octets.
-const MIN_MESSAGE: usize = 300;
 
 /// Builds a message.
 #[derive(Debug, Clone)]
@@ -52,12 +49,13 @@ impl Builder {
 
     /// Appends an option; content past 255 octets goes into further occurrences (RFC 3396).
     pub fn option(mut self, code: u8, content: &[u8]) -> Self {
-        let pieces = if content.is_empty() { vec![content] } else { content.chunks(255).collect() };
-        for piece in pieces {
-            self.bytes.extend([code, piece.len() as u8]);
-            self.bytes.extend(piece);
-        }
+        self.bytes.extend(spill::pieces(code, content));
         self
+    }
+
+    /// Octets so far, with End.
+    fn len(&self) -> usize {
+        self.bytes.len() + 1
     }
 
     /// The message, with End, padded to 300 octets.
@@ -75,8 +73,9 @@ impl Builder {
 }
 
 /// A DHCPNAK to a DHCPREQUEST, in the name of the server (RFC 2131 §4.3.2, table 3). Through a relay the broadcast bit is set, so
-/// that it reaches a client whose address is wrong; the client identifier is echoed (RFC 6842).
-pub fn nak(request: &Message<'_>, server_id: Ipv4Addr, reason: &str) -> Vec<u8> {
+/// that it reaches a client whose address is wrong; the client identifier is echoed (RFC 6842). No longer than its client takes
+/// (option 57): the text for people is left out before anything else is refused.
+pub fn nak(request: &Message<'_>, server_id: Ipv4Addr, reason: &str) -> Result<Vec<u8>, EditError> {
     let relayed = !request.giaddr().is_unspecified();
     let flags = if relayed { request.flags() | BROADCAST } else { request.flags() };
     let mut builder = Builder::new(MessageType::Nak, request.xid(), request.chaddr())
@@ -86,8 +85,10 @@ pub fn nak(request: &Message<'_>, server_id: Ipv4Addr, reason: &str) -> Vec<u8> 
     if let Some(client_id) = request.client_id() {
         builder = builder.option(option::CLIENT_ID, &client_id);
     }
-    if !reason.is_empty() {
-        builder = builder.option(option::MESSAGE, reason.as_bytes());
+    let limit = request.max_reply();
+    if builder.len() > limit {
+        return Err(EditError::MessageTooLong { needed: builder.len(), limit });
     }
-    builder.build()
+    let text = builder.len() + spill::encoded_len(reason.len()) <= limit;
+    Ok(if text && !reason.is_empty() { builder.option(option::MESSAGE, reason.as_bytes()) } else { builder }.build())
 }

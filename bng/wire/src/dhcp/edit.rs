@@ -3,32 +3,29 @@
 use std::net::Ipv4Addr;
 
 use super::{
-    Message, at,
+    MAX_MESSAGE, MIN_MESSAGE, Message, at,
     options::{END, Fields, PAD, end_of, walk},
+    spill,
 };
 use crate::{
     Drop, option82,
     option82::{Option82, TooLong},
 };
 
-/// The longest message an edit makes, octets: what fits an Ethernet frame unfragmented.
-pub const MAX_MESSAGE: usize = 1500 - 28;
-
 /// Why an option could not be set. The message is unchanged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum EditError {
-    /// The content is longer than an option's 255 octets.
-    #[error("an option's content of {0} octets is longer than 255")]
-    OptionTooLong(usize),
-    /// The message would be longer than [`MAX_MESSAGE`].
-    #[error("the message would take {0} octets, more than {MAX_MESSAGE}")]
-    MessageTooLong(usize),
-}
-
-impl From<TooLong> for EditError {
-    fn from(TooLong(length): TooLong) -> Self {
-        Self::OptionTooLong(length)
-    }
+    /// A sub-option of option 82 is longer than 255 octets.
+    #[error(transparent)]
+    SubOptionTooLong(#[from] TooLong),
+    /// The message would be longer than it may be, and neither `file` nor `sname` has room.
+    #[error("the message would take {needed} octets, more than {limit}")]
+    MessageTooLong {
+        /// Octets that it would need.
+        needed: usize,
+        /// Octets that it may have.
+        limit: usize,
+    },
 }
 
 /// A message being changed.
@@ -92,21 +89,25 @@ impl Edit {
         self
     }
 
-    /// Sets an option: where it stood first in the options field, or after the last option. Other occurrences go.
+    /// Sets an option: where it stood first in the options field, or after the last option. Other occurrences go. Content past 255
+    /// octets is split (RFC 3396 §5); what the options field has no room for goes into `file` and `sname` (RFC 2131 §4.1).
     pub fn set_option(&mut self, code: u8, content: &[u8]) -> Result<&mut Self, EditError> {
-        let length = u8::try_from(content.len()).map_err(|_| EditError::OptionTooLong(content.len()))?;
-        let options = |bytes: &[u8]| at::OPTIONS..bytes.len();
-        let place = walk(&self.bytes, options(&self.bytes)).map_while(Result::ok).find(|found| found.code == code);
+        let first = walk(&self.bytes, self.options()).map_while(Result::ok).find(|found| found.code == code);
         let mut edited = self.clone();
         edited.remove_option(code);
-        let place = place.map_or_else(|| end_of(&edited.bytes, options(&edited.bytes)), |found| found.whole.start);
-        if end_of(&edited.bytes, options(&edited.bytes)) == edited.bytes.len() {
+        if edited.past_end() > edited.bytes.len() {
             edited.bytes.push(END);
         }
-        edited.bytes.splice(place..place, [code, length].iter().chain(content).copied());
-        edited.shed_padding();
-        if edited.bytes.len() > MAX_MESSAGE {
-            return Err(EditError::MessageTooLong(edited.bytes.len()));
+        let needed = edited.past_end() + spill::encoded_len(content.len());
+        if needed <= MAX_MESSAGE {
+            let place = first.map_or(edited.past_end() - 1, |found| found.whole.start);
+            edited.bytes.splice(place..place, spill::pieces(code, content));
+            edited.shed_padding();
+        } else {
+            edited.bytes.truncate(edited.past_end());
+            if !spill::spill(&mut edited.bytes, MAX_MESSAGE, code, content) {
+                return Err(EditError::MessageTooLong { needed, limit: MAX_MESSAGE });
+            }
         }
         *self = edited;
         Ok(self)
@@ -126,8 +127,11 @@ impl Edit {
         self.remove_option(option82::CODE)
     }
 
-    /// The changed message.
-    pub fn into_bytes(self) -> Vec<u8> {
+    /// The changed message: with End (RFC 2131 §4.1) and at least [`MIN_MESSAGE`] octets, whatever was taken away.
+    pub fn into_bytes(mut self) -> Vec<u8> {
+        self.finish();
+        let length = self.bytes.len().max(MIN_MESSAGE);
+        self.bytes.resize(length, PAD);
         self.bytes
     }
 
@@ -141,12 +145,26 @@ impl Edit {
         self
     }
 
+    fn options(&self) -> std::ops::Range<usize> {
+        at::OPTIONS..self.bytes.len()
+    }
+
+    /// Where the options field's End is over.
+    fn past_end(&self) -> usize {
+        end_of(&self.bytes, self.options()) + 1
+    }
+
+    /// Adds End where the sender left it out; only a message that is full without it stays so.
+    fn finish(&mut self) {
+        if end_of(&self.bytes, self.options()) == self.bytes.len() && self.bytes.len() < MAX_MESSAGE {
+            self.bytes.push(END);
+        }
+    }
+
     /// Gives up padding after End where the message would not fit otherwise.
     fn shed_padding(&mut self) {
-        let end = end_of(&self.bytes, at::OPTIONS..self.bytes.len());
-        while self.bytes.len() > MAX_MESSAGE && self.bytes.len() > end + 1 && self.bytes.last() == Some(&PAD) {
-            self.bytes.pop();
-        }
+        let end = self.past_end();
+        self.bytes.truncate(self.bytes.len().min(MAX_MESSAGE.max(end)));
     }
 }
 

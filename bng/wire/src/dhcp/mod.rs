@@ -2,7 +2,8 @@
 //!
 //! A relay passes on what it does not understand, so a message stays the octets that came: [`Message`] reads them,
 //! [`Edit`] changes single fields and options and keeps every other octet. Options are read as RFC 3396 says (an option that
-//! occurs twice is one, concatenated) through `file` and `sname` when option 52 overloads them.
+//! occurs twice is one, concatenated) through `file` and `sname` when option 52 overloads them, and written so when they are long
+//! or the message is full.
 
 use std::{borrow::Cow, net::Ipv4Addr};
 
@@ -13,11 +14,12 @@ use crate::{Drop, option82, option82::Option82};
 mod build;
 mod edit;
 mod options;
+mod spill;
 #[cfg(test)]
 mod tests;
 
 pub use build::{Builder, nak};
-pub use edit::{Edit, EditError, MAX_MESSAGE};
+pub use edit::{Edit, EditError};
 use options::{Fields, walk};
 
 /// UDP port of servers and relays.
@@ -26,6 +28,14 @@ pub const SERVER_PORT: u16 = 67;
 pub const CLIENT_PORT: u16 = 68;
 /// The broadcast bit of `flags` (RFC 2131 §2, figure 2).
 pub const BROADCAST: u16 = 0x8000;
+/// The longest message that is sent, octets: what fits an Ethernet frame unfragmented.
+pub const MAX_MESSAGE: usize = 1500 - UDP_IPV4;
+/// The shortest message that every old relay and client takes (RFC 1542 §2.1), octets.
+pub const MIN_MESSAGE: usize = 300;
+/// What a client takes that does not say (RFC 2131 §2): an IPv4 packet of so many octets.
+const DEFAULT_PACKET: u16 = 576;
+/// The headers around a message.
+const UDP_IPV4: usize = 28;
 /// A lease that never expires (RFC 2131 §3.3).
 pub const INFINITE: u32 = u32::MAX;
 
@@ -43,6 +53,8 @@ pub mod option {
     pub const SERVER_ID: u8 = 54;
     /// Message, text for people.
     pub const MESSAGE: u8 = 56;
+    /// Maximum DHCP Message Size, octets of the IPv4 packet.
+    pub const MAX_SIZE: u8 = 57;
     /// Renewal (T1) Time, seconds.
     pub const RENEWAL_TIME: u8 = 58;
     /// Rebinding (T2) Time, seconds.
@@ -271,6 +283,14 @@ impl<'a> Message<'a> {
     /// T2, seconds.
     pub fn rebinding_seconds(&self) -> Option<u32> {
         self.seconds(option::REBINDING_TIME)
+    }
+
+    /// The longest message that its client takes, octets: option 57 counts the IPv4 packet and is never less than 576
+    /// (RFC 2132 §9.10, RFC 2131 §2). No more than what is sent at all.
+    pub fn max_reply(&self) -> usize {
+        let said = self.option(option::MAX_SIZE).and_then(|size| <[u8; 2]>::try_from(size.as_ref()).ok());
+        let packet = said.map_or(DEFAULT_PACKET, u16::from_be_bytes).max(DEFAULT_PACKET);
+        (usize::from(packet) - UDP_IPV4).min(MAX_MESSAGE)
     }
 
     /// Client Identifier.

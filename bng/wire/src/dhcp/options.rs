@@ -18,17 +18,8 @@ impl Fields {
     /// Needs at least the fixed part of a message.
     pub fn of(bytes: &[u8]) -> Result<Self, Drop> {
         let options = at::OPTIONS..bytes.len();
-        let mut overload = 0;
-        for found in walk(bytes, options.clone()) {
-            let found = found?;
-            if found.code == option::OVERLOAD
-                && let [value] = bytes[found.value()]
-            {
-                overload = value;
-            }
-        }
         let (file, sname) = (at::FILE..at::COOKIE, at::SNAME..at::FILE);
-        Ok(match overload {
+        Ok(match overload(bytes)? {
             1 => Self { ranges: [options, file, sname], count: 2 },
             2 => Self { ranges: [options, sname, file], count: 2 },
             3 => Self { ranges: [options, file, sname], count: 3 },
@@ -39,6 +30,22 @@ impl Fields {
     pub fn iter(&self) -> impl Iterator<Item = &Range<usize>> {
         self.ranges[..self.count].iter()
     }
+}
+
+/// Option 52, 0 = it is not there. It stands in the options field, once, and is 1, 2 or 3 (RFC 2132 §9.3): of anything else two
+/// readers would make two different messages.
+pub fn overload(bytes: &[u8]) -> Result<u8, Drop> {
+    let mut overload = 0;
+    for found in walk(bytes, at::OPTIONS..bytes.len()) {
+        let found = found?;
+        if found.code == option::OVERLOAD {
+            overload = match (overload, &bytes[found.value()]) {
+                (0, [value @ 1..=3]) => *value,
+                _ => return Err(Drop::DhcpOverload),
+            };
+        }
+    }
+    Ok(overload)
 }
 
 /// One occurrence of an option.

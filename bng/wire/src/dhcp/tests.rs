@@ -82,12 +82,128 @@ fn split_options_are_one() {
 
 #[test]
 fn nothing_is_cut_to_fit() {
-    let bytes = discover().option(61, &[1; 1200]).build();
+    let mut bytes = discover().option(61, &[1; 1200]).build();
+    bytes[at::SNAME] = b's';
+    bytes[at::FILE] = b'f';
     let mut edit = Message::parse(&bytes).unwrap().edit();
     let before = edit.clone();
-    assert!(matches!(edit.set_option82(&Option82::of(&[1; 120], &[2; 120])), Err(EditError::MessageTooLong(_))));
-    assert_eq!(edit.set_option82(&Option82::of(&[1; 200], &[2; 120])), Err(TooLong(324).into()));
+    let refused = edit.set_option82(&Option82::of(&[1; 120], &[2; 120])).unwrap_err();
+    assert_eq!(refused, EditError::MessageTooLong { needed: 1700, limit: MAX_MESSAGE });
+    assert_eq!(edit.set_option82(&Option82::of(&[1; 256], b"")), Err(TooLong(256).into()));
     assert_eq!(edit, before);
+}
+
+/// Option 82 over 255 octets: two options (RFC 3396 §5), for an independent reader too.
+#[test]
+fn a_long_option82_is_split() {
+    let option = Option82::of(&[1; 200], &[2; 200]);
+    let bytes = discover().option(12, b"host").build();
+    let mut edit = Message::parse(&bytes).unwrap().edit();
+    edit.set_option82(&option).unwrap();
+    assert_eq!(edit.message().unwrap().option82().unwrap(), Some(option));
+    let theirs = v4::Message::from_bytes(&edit.clone().into_bytes()).unwrap();
+    assert_eq!(circuit_id(theirs.opts()), Some(vec![1; 200]));
+    edit.remove_option82();
+    assert_eq!(edit.into_bytes(), bytes);
+}
+
+/// A message that has room for so many more octets of options, at most 190.
+fn nearly_full(room: usize) -> Vec<u8> {
+    let most = discover().option(61, &[9; 1020]);
+    let rest = MAX_MESSAGE - most.clone().build().len() - room;
+    if rest < 2 { most } else { most.option(60, &vec![8; rest - 2]) }.build()
+}
+
+#[test]
+fn a_full_message_has_room_in_file_and_sname() {
+    let cases: [(usize, usize, u8); 6] = [(40, 30, 0), (10, 30, 1), (0, 3, 0), (3, 100, 1), (100, 200, 1), (3, 174, 3)];
+    for (room, circuit, overload) in cases {
+        let bytes = nearly_full(room);
+        assert_eq!(bytes.len(), MAX_MESSAGE - room);
+        let option = Option82::of(&vec![5; circuit], b"r");
+        let mut edit = Message::parse(&bytes).unwrap().edit();
+        let fits = edit.set_option82(&option).is_ok();
+        assert_eq!(fits, room >= 3, "not even option 52 fits into {room}");
+        let sent = edit.clone().into_bytes();
+        assert!(sent.len() <= MAX_MESSAGE);
+        let message = Message::parse(&sent).unwrap();
+        if !fits {
+            assert_eq!(sent, bytes);
+            continue;
+        }
+        assert_eq!(message.option82().unwrap(), Some(option), "room {room}, circuit {circuit}");
+        assert_eq!(
+            message.option(option::OVERLOAD).map_or(0, |value| value[0]),
+            overload,
+            "room {room}, circuit {circuit}"
+        );
+        assert_eq!(message.client_id().unwrap(), Message::parse(&bytes).unwrap().client_id().unwrap());
+        // An independent reader, given the fields one after the other as RFC 3396 §5 joins them.
+        assert_eq!(circuit_id(&joined(&sent)), Some(vec![5; circuit]));
+        edit.remove_option82();
+        assert_eq!(edit.message().unwrap().option82_raw(), None);
+    }
+}
+
+#[test]
+fn names_in_file_and_sname_are_kept() {
+    let mut bytes = nearly_full(10);
+    bytes[at::FILE..at::FILE + 4].copy_from_slice(b"boot");
+    let mut edit = Message::parse(&bytes).unwrap().edit();
+    edit.set_option82(&Option82::of(&[5; 40], b"r")).unwrap();
+    let sent = edit.clone().into_bytes();
+    assert_eq!(&sent[at::FILE..at::COOKIE], &bytes[at::FILE..at::COOKIE]);
+    assert_eq!(Message::parse(&sent).unwrap().option(option::OVERLOAD).as_deref(), Some(&[2][..]));
+    assert!(edit.set_option82(&Option82::of(&[5; 80], b"r")).is_err(), "sname has 64 octets");
+}
+
+fn circuit_id(options: &v4::DhcpOptions) -> Option<Vec<u8>> {
+    let Some(v4::DhcpOption::RelayAgentInformation(info)) = options.get(v4::OptionCode::RelayAgentInformation) else {
+        return None;
+    };
+    match info.get(v4::relay::RelayCode::AgentCircuitId) {
+        Some(v4::relay::RelayInfo::AgentCircuitId(id)) => Some(id.clone()),
+        _ => None,
+    }
+}
+
+fn joined(bytes: &[u8]) -> v4::DhcpOptions {
+    let fields = options::Fields::of(bytes).unwrap();
+    let part = |field: &std::ops::Range<usize>| bytes[field.start..options::end_of(bytes, field.clone())].to_vec();
+    let all: Vec<u8> = fields.iter().flat_map(part).chain([options::END]).collect();
+    v4::DhcpOptions::decode(&mut v4::Decoder::new(&all)).unwrap()
+}
+
+#[test]
+fn end_and_300_octets_whatever_is_taken_away() {
+    let mut bytes = discover().option(82, &[1, 1, b'a']).option(12, b"host").build();
+    bytes.truncate(254); // no End
+    let mut edit = Message::parse(&bytes).unwrap().edit();
+    edit.remove_option82();
+    let sent = edit.into_bytes();
+    assert_eq!((sent.len(), &sent[240..251]), (MIN_MESSAGE, &b"\x35\x01\x01\x0c\x04host\xff\0"[..]));
+}
+
+#[test]
+fn a_client_says_how_much_it_takes() {
+    let said = |size: &[u8]| Message::parse(&discover().option(option::MAX_SIZE, size).build()).unwrap().max_reply();
+    assert_eq!(Message::parse(&discover().build()).unwrap().max_reply(), 548);
+    assert_eq!(said(&1200u16.to_be_bytes()), 1172);
+    assert_eq!(said(&9000u16.to_be_bytes()), MAX_MESSAGE, "more than a frame");
+    assert_eq!((said(&300u16.to_be_bytes()), said(&[1])), (548, 548), "less than is legal, and nonsense");
+}
+
+#[test]
+fn a_nak_is_no_longer_than_its_client_takes() {
+    let nak = |id: usize, size: u16| {
+        let request = discover().option(61, &vec![1; id]).option(option::MAX_SIZE, &size.to_be_bytes()).build();
+        nak(&Message::parse(&request).unwrap(), [10, 231, 1, 2].into(), "no session")
+    };
+    let text = |bytes: &[u8]| Message::parse(bytes).unwrap().option(option::MESSAGE).is_some();
+    assert!(text(&nak(10, 576).unwrap()));
+    assert!(!text(&nak(290, 576).unwrap()), "the text goes first");
+    assert_eq!(nak(400, 576), Err(EditError::MessageTooLong { needed: 654, limit: 548 }));
+    assert!(text(&nak(400, 700).unwrap()));
 }
 
 #[test]
@@ -105,13 +221,17 @@ fn refusals_have_their_reasons() {
     assert_eq!(with(at::OPTIONS + 2, 99), Some(Drop::DhcpType));
     assert_eq!(with(at::OPTIONS + 1, 200), Some(Drop::DhcpOption));
     assert_eq!(with(at::OPTIONS, 54), Some(Drop::DhcpType));
+    let overloaded = |builder: Builder| Message::parse(&builder.build()).err();
+    assert_eq!(overloaded(discover().option(52, &[1]).option(52, &[2])), Some(Drop::DhcpOverload));
+    assert_eq!(overloaded(discover().option(52, &[4])), Some(Drop::DhcpOverload));
+    assert_eq!(overloaded(discover().option(52, &[])), Some(Drop::DhcpOverload));
 }
 
 #[test]
 fn a_nak_names_the_server_and_the_transaction() {
     let request =
         Builder::new(MessageType::Request, 9, MAC).giaddr([100, 64, 1, 1].into()).option(61, b"\x01id").build();
-    let bytes = nak(&Message::parse(&request).unwrap(), [10, 231, 1, 2].into(), "no session");
+    let bytes = nak(&Message::parse(&request).unwrap(), [10, 231, 1, 2].into(), "no session").unwrap();
     let nak = Message::parse(&bytes).unwrap();
     assert_eq!((nak.message_type(), nak.xid(), nak.server_id()), (MessageType::Nak, 9, Some([10, 231, 1, 2].into())));
     assert!(nak.broadcast());
@@ -156,15 +276,40 @@ proptest! {
     }
 
     #[test]
-    fn edits_keep_every_other_option(bytes in any_message(), circuit in vec(any::<u8>(), 0..100)) {
+    fn edits_keep_every_other_option(bytes in any_message(), circuit in vec(any::<u8>(), 0..=255)) {
         let message = Message::parse(&bytes).unwrap();
+        let option = Option82::of(&circuit, b"r");
         let mut edit = message.edit();
-        edit.set_option82(&Option82::of(&circuit, b"r")).unwrap().set_giaddr([1, 2, 3, 4].into());
+        edit.set_option82(&option).unwrap().set_giaddr([1, 2, 3, 4].into());
         let edited = edit.message().unwrap();
-        prop_assert_eq!(edited.option82().unwrap(), Some(Option82::of(&circuit, b"r")));
+        prop_assert_eq!(edited.option82().unwrap(), Some(option));
         for code in (1..=254u8).filter(|code| *code != 82) {
             prop_assert_eq!(edited.option(code), message.option(code));
         }
         prop_assert_eq!(&edited.bytes()[at::CHADDR..at::OPTIONS], &bytes[at::CHADDR..at::OPTIONS]);
+    }
+
+    /// Whatever the room: all of it or nothing, and never a message that is malformed, too long or says something else.
+    #[test]
+    fn a_full_message_takes_an_option_whole_or_not_at_all(
+        room in 0usize..190, circuit in 0usize..=255, remote in 0usize..=255, names in 0u8..4,
+    ) {
+        let mut bytes = nearly_full(room);
+        bytes[at::FILE] = names & 1;
+        bytes[at::SNAME] = names & 2;
+        let option = Option82::of(&vec![5; circuit], &vec![6; remote]);
+        let mut edit = Message::parse(&bytes).unwrap().edit();
+        let set = edit.set_option82(&option).is_ok();
+        let sent = edit.into_bytes();
+        let message = Message::parse(&sent).unwrap();
+        prop_assert_eq!(message.option82().unwrap(), set.then_some(option));
+        prop_assert!(sent.len() <= MAX_MESSAGE && (set || sent == bytes));
+        let before = Message::parse(&bytes).unwrap();
+        for code in [option::CLIENT_ID, 60] {
+            prop_assert_eq!(message.option(code), before.option(code));
+        }
+        for (bit, field) in [(1, at::FILE..at::COOKIE), (2, at::SNAME..at::FILE)] {
+            prop_assert!(names & bit == 0 || sent[field.clone()] == bytes[field]);
+        }
     }
 }
