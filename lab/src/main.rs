@@ -99,6 +99,8 @@ enum Verb {
     },
     #[command(hide = true, name = bench::INSIDE)]
     BenchInside { told: String },
+    #[command(hide = true, name = bench::null::RESPONDERS)]
+    BenchResponders { interfaces: Vec<String> },
     #[command(hide = true, name = private::INSIDE)]
     ServicesInside {
         folder: String,
@@ -154,6 +156,7 @@ fn dispatch(arguments: Arguments) -> Result<ExitCode> {
         Verb::Services { command } => private::outside(&command),
         Verb::Bench { length } => bench::outside(&paths, &length),
         Verb::BenchInside { told } => bench::inside(&paths, &topology()?, &told),
+        Verb::BenchResponders { interfaces } => bench::null::responders::run(&interfaces),
         Verb::ServicesInside { folder, command } => private::inside(&topology()?, &folder, &command),
         Verb::Supervise { options } => {
             let options = parse(&options)?;

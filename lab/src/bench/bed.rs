@@ -7,7 +7,8 @@ use anyhow::{Context, Result, bail, ensure};
 use lastmile_types::relay::{Port, RelayConfig, Side};
 use serde_json::{Value, json};
 
-use super::{gateway, load, wires};
+use super::gateway::{self, Site};
+use super::{load, wires};
 use crate::network;
 use crate::paths::Paths;
 use crate::process::{Part, Place, tail};
@@ -73,7 +74,7 @@ impl Bed {
         build(&wires)?;
         let server = start_kea("c-services", "svc0", "udp", folders)?;
         let running = crate::services::start_beside_dhcp(services)?;
-        let gateway = gateway::start(paths, folders, services)?;
+        let gateway = gateway::start(paths, folders, services, &Site { netns: "c-gateway", pool: wires::POOL })?;
         let relay = start_relay(ports, paths, folders)?;
         let relaying = vec![relay, gateway];
         let name = "Lastmile relay + BNG + Kea";
@@ -103,9 +104,9 @@ impl Bed {
         Ok(())
     }
 
-    /// CPU seconds that the programs between the clients and the server have used so far, user and kernel.
-    pub fn relaying_cpu(&self) -> Result<f64> {
-        self.relaying.iter().map(|part| cpu_seconds(part.pid())).sum()
+    /// CPU seconds that each program between the clients and the server has used so far, user and kernel, in the order of a request's way.
+    pub fn relaying_cpu(&self) -> Result<Vec<f64>> {
+        self.relaying.iter().map(|part| cpu_seconds(part.pid())).collect()
     }
 
     /// Ends the programs, the gateway before those that it talks to.
@@ -123,7 +124,8 @@ impl Bed {
     }
 }
 
-fn build(wires: &Wires) -> Result<()> {
+/// Makes the namespaces and their wires.
+pub fn build(wires: &Wires) -> Result<()> {
     for namespace in &wires.namespaces {
         network::ip(None, &format!("netns add {}\n", namespace.name))?;
         // IPv6 and path filters are not what is measured.
@@ -218,7 +220,8 @@ fn start_relay(ports: usize, paths: &Paths, folders: &Folders) -> Result<Part> {
     place.start("c-relay", command.arg("run").arg("--config").arg(&file))
 }
 
-fn cpu_seconds(pid: u32) -> Result<f64> {
+/// CPU seconds that a process has used so far, user and kernel.
+pub fn cpu_seconds(pid: u32) -> Result<f64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).with_context(|| format!("process {pid} is gone"))?;
     ticks(&stat).map(|ticks| ticks as f64 / TICKS_PER_SECOND).with_context(|| format!("/proc/{pid}/stat: {stat}"))
 }

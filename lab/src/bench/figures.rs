@@ -15,27 +15,42 @@ pub struct Sample {
     pub busy: Outcome,
     /// One client alone: how long an exchange takes when nobody waits in a queue.
     pub lone: Outcome,
-    /// CPU milliseconds of the relaying programs per exchange, all clients at once.
-    pub cpu_ms: f64,
+    /// CPU milliseconds of each relaying program per exchange, all clients at once.
+    pub cpu_ms: Vec<f64>,
 }
+
+/// What of an exchange a relaying program receives: DISCOVER, OFFER, REQUEST, ACK.
+const MESSAGES: f64 = 4.0;
 
 impl Sample {
     /// Loads the bed for `length`, then lets one client ask alone for a quarter of it.
     pub fn take(bed: &mut Bed, length: Duration) -> Result<Self> {
         let before = bed.relaying_cpu()?;
         let busy = load::run(&bed.clients, length)?;
-        let cpu = bed.relaying_cpu()? - before;
+        let after = bed.relaying_cpu()?;
         // What was put off (events, accounting) is done before the lone client's turn.
         std::thread::sleep(Duration::from_millis(300));
         let lone = load::run(&bed.clients[..1], length / 4)?;
         bed.check()?;
-        Ok(Self { cpu_ms: cpu * 1000.0 / busy.exchanges as f64, busy, lone })
+        let cpu = before.iter().zip(after).map(|(before, after)| (after - before) * 1000.0 / busy.exchanges as f64);
+        Ok(Self { cpu_ms: cpu.collect(), busy, lone })
+    }
+
+    /// CPU milliseconds of all of them per exchange.
+    pub fn all_cpu_ms(&self) -> f64 {
+        self.cpu_ms.iter().sum()
+    }
+
+    /// CPU microseconds per message of the last one before the server: dhcrelay, or the gateway.
+    pub fn message_us(&self) -> f64 {
+        self.cpu_ms.last().copied().unwrap_or_default() * 1000.0 / MESSAGES
     }
 }
 
 impl fmt::Display for Sample {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { busy, lone, cpu_ms } = self;
+        let Self { busy, lone, .. } = self;
+        let cpu_ms = self.all_cpu_ms();
         write!(
             f,
             "{:8.0}/s  p50 {:6.2} ms  p99 {:6.2} ms  alone p50 {:5.2} ms  p99 {:5.2} ms  CPU {cpu_ms:5.3} ms  {} repeats",
@@ -75,6 +90,13 @@ pub fn compare(names: [&str; 3], samples: &[Vec<Sample>; 3]) -> Vec<Figure> {
             &format!("added by {isc}"),
             &added(1),
         ),
-        pair("CPU per exchange of what relays", "ms", 2, 1, |sample| sample.cpu_ms),
+        pair("CPU per exchange of what relays", "ms", 2, 1, Sample::all_cpu_ms),
+        Figure::compare(
+            "CPU per message of the gateway, Kea behind it",
+            "µs",
+            &each(2, Sample::message_us),
+            isc,
+            &each(1, Sample::message_us),
+        ),
     ]
 }

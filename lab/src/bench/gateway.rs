@@ -13,7 +13,7 @@ use lastmile_types::config::{
 use lastmile_types::session::Rates;
 
 use super::bed::{Folders, line};
-use super::wires::{MIDDLE, POOL, ROUTER, SERVER, UPLINK};
+use super::wires::{MIDDLE, ROUTER, SERVER, UPLINK};
 use crate::gateways::write_keys;
 use crate::paths::Paths;
 use crate::process::{Part, Place};
@@ -21,12 +21,21 @@ use crate::secrets::{Secrets, write_private};
 use crate::services::{ServicesSpec, User};
 use crate::topology::Topology;
 
+/// Where a gateway runs.
+#[derive(Debug, Clone, Copy)]
+pub struct Site {
+    /// Its namespace.
+    pub netns: &'static str,
+    /// Its subscribers' addresses.
+    pub pool: &'static str,
+}
+
 /// FreeRADIUS with a user per port, and Redis, beside the server.
-pub fn services(ports: usize, topology: &Topology, folders: &Folders) -> Result<ServicesSpec> {
-    let dir: PathBuf = folders.memory.join("services");
+pub fn services(netns: &str, ports: usize, topology: &Topology, folders: &Folders) -> Result<ServicesSpec> {
+    let dir: PathBuf = folders.memory.join(netns);
     let user = |number| User { name: line(number), filter_id: "gold".to_owned() };
     Ok(ServicesSpec {
-        place: Place { netns: Some("c-services".to_owned()), logs: folders.logs.clone() },
+        place: Place { netns: Some(netns.to_owned()), logs: folders.logs.clone() },
         secrets: Secrets::generate(&dir.join("secrets"))?,
         dir,
         listen: SERVER,
@@ -39,7 +48,7 @@ pub fn services(ports: usize, topology: &Topology, folders: &Folders) -> Result<
     })
 }
 
-fn config() -> Result<BngConfig> {
+fn config(pool: &str) -> Result<BngConfig> {
     let config = BngConfig {
         config_revision: "bench".to_owned(),
         bng_id: BngId::new("bench", "bng-01").context("a BNG's id")?,
@@ -47,7 +56,7 @@ fn config() -> Result<BngConfig> {
         nas_ip_address: MIDDLE,
         interfaces: Interfaces { subscriber: "access0".into(), uplink: "uplink0".into(), dhcp: "dhcp0".into() },
         access_mode: AccessMode::Routed,
-        pools: vec![Pool { prefix: POOL.parse()?, gateway: ROUTER, next_hop: Some(UPLINK) }],
+        pools: vec![Pool { prefix: pool.parse()?, gateway: ROUTER, next_hop: Some(UPLINK) }],
         dhcp: Dhcp { servers: vec![SERVER] },
         radius: Radius {
             servers: vec![RadiusServer {
@@ -90,26 +99,35 @@ fn config() -> Result<BngConfig> {
 }
 
 /// Writes the configuration folder and starts the gateway.
-pub fn start(paths: &Paths, folders: &Folders, services: &ServicesSpec) -> Result<Part> {
-    let (folder, state) = (folders.disk.join("gateway"), folders.disk.join("gateway-state"));
+pub fn start(paths: &Paths, folders: &Folders, services: &ServicesSpec, site: &Site) -> Result<Part> {
+    let own = folders.disk.join(site.netns);
+    let (folder, state) = (own.join("config"), own.join("state"));
     for path in [&folder, &state] {
         fs::create_dir_all(path).with_context(|| format!("cannot make {}", path.display()))?;
     }
     let secrets = &services.secrets;
-    write_private(&folder.join("bng.json"), &serde_json::to_string_pretty(&config()?)?)?;
+    write_private(&folder.join("bng.json"), &serde_json::to_string_pretty(&config(site.pool)?)?)?;
     write_private(&folder.join("radius-secret"), &secrets.radius)?;
     write_private(&folder.join("radius-password"), &secrets.subscriber)?;
-    write_private(&folder.join("redis-url"), &format!("redis://:{}@{SERVER}:6379", secrets.redis))?;
+    write_private(&folder.join("redis-url"), &redis_url(services))?;
     write_keys(&folder, "bng-01.bench.bng.lastmile.io")?;
-    let place = Place { netns: Some("c-gateway".to_owned()), logs: folders.logs.clone() };
+    let place = Place { netns: Some(site.netns.to_owned()), logs: folders.logs.clone() };
     let mut command = place.command(paths.program("lastmile-bng")?);
-    place.start("c-bng", command.arg("run").arg("--config-dir").arg(&folder).arg("--state-dir").arg(&state))
+    place.start(
+        &format!("{}-bng", site.netns),
+        command.arg("run").arg("--config-dir").arg(&folder).arg("--state-dir").arg(&state),
+    )
+}
+
+/// The event bus as the gateway, and whoever has a route to it, reaches it.
+pub fn redis_url(services: &ServicesSpec) -> String {
+    format!("redis://:{}@{SERVER}:6379", services.secrets.redis)
 }
 
 #[cfg(test)]
 mod tests {
     #[test]
     fn the_gateway_takes_its_configuration() {
-        super::config().expect("valid");
+        super::config(super::super::wires::NULL_POOL).expect("valid");
     }
 }

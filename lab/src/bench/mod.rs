@@ -3,7 +3,8 @@
 //! Three ways to the same Kea stand side by side in namespaces of their own and are measured in turns, so that whatever else the
 //! machine does falls on all of them: Kea alone, isc-dhcp-relay before it, and Lastmile's relay and gateway before it. The devices
 //! come back again and again: their sessions begin (FreeRADIUS asked, events published) before it counts, and what counts are
-//! exchanges of devices that are known, as after a power cut. Nothing is left but the report and the programs' logs.
+//! exchanges of devices that are known, as after a power cut. Then the gateway stands between responders that decide nothing
+//! ([`null`]), and shows what its own path can do. Nothing is left but the report and the programs' logs.
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -20,6 +21,7 @@ mod bed;
 mod figures;
 mod gateway;
 mod load;
+pub mod null;
 mod report;
 mod wires;
 
@@ -40,6 +42,9 @@ pub struct Length {
     /// Seconds of load in each round
     #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..=600))]
     pub seconds: u32,
+    /// Only the gateway between null responders, nothing beside it
+    #[arg(long)]
+    pub null_only: bool,
 }
 
 /// What the half inside the namespaces is told, as JSON.
@@ -95,7 +100,11 @@ pub fn inside(paths: &Paths, topology: &Topology, told: &str) -> Result<ExitCode
     let _ = std::fs::remove_dir_all(&folders.logs);
     std::fs::create_dir_all(&folders.disk).with_context(|| format!("cannot make {}", folders.disk.display()))?;
     std::fs::write("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1").ok();
-    let services = gateway::services(PORTS, topology, &folders)?;
+    if told.length.null_only {
+        measure_null(&paths, topology, &folders, &told.length)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let services = gateway::services("c-services", PORTS, topology, &folders)?;
     let mut beds = [
         Bed::alone(PORTS, &folders)?,
         Bed::isc_relay(PORTS, &folders)?,
@@ -104,7 +113,8 @@ pub fn inside(paths: &Paths, topology: &Topology, told: &str) -> Result<ExitCode
     let samples = measure(&mut beds, &told.length)?;
     let events = bed::events(&services)?;
     beds.iter_mut().for_each(Bed::stop);
-    print(&paths, &beds, &samples, events)?;
+    let null = measure_null(&paths, topology, &folders, &told.length)?;
+    print(&paths, &beds, &samples, &null, events)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -130,8 +140,27 @@ fn measure(beds: &mut [Bed; 3], length: &Length) -> Result<[Vec<Sample>; 3]> {
     Ok(samples)
 }
 
-fn print(paths: &Paths, beds: &[Bed; 3], samples: &[Vec<Sample>; 3], events: u64) -> Result<()> {
-    let figures = figures::compare([beds[0].name, beds[1].name, beds[2].name], samples);
+/// The gateway between null responders.
+fn measure_null(paths: &Paths, topology: &Topology, folders: &Folders, length: &Length) -> Result<Vec<null::Sample>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let mut bed = null::NullBed::open(paths, topology, folders).await?;
+        println!("ready: the gateway between null responders");
+        let mut samples = Vec::new();
+        for round in 0..length.rounds {
+            let sample = bed.sample(Duration::from_secs(length.seconds.into())).await?;
+            println!("round {}/{}: {sample}", round + 1, length.rounds);
+            samples.push(sample);
+        }
+        bed.stop();
+        Ok(samples)
+    })
+}
+
+fn print(paths: &Paths, beds: &[Bed; 3], samples: &[Vec<Sample>; 3], null: &[null::Sample], events: u64) -> Result<()> {
+    let mut figures = figures::compare([beds[0].name, beds[1].name, beds[2].name], samples);
+    let isc: Vec<f64> = samples[1].iter().map(Sample::message_us).collect();
+    figures.extend(null::compare(null, beds[1].name, &isc));
     let file = folder(paths).join("report.json");
     report::write(&figures, &file)?;
     println!("\n{PORTS} known devices at once, or one alone; medians of {} rounds\n", samples[0].len());

@@ -16,6 +16,12 @@ pub const MIDDLE: Ipv4Addr = Ipv4Addr::new(10, 66, 0, 11);
 pub const ACCESS: Ipv4Addr = Ipv4Addr::new(10, 65, 0, 1);
 /// The router's uplink on that network.
 pub const UPLINK: Ipv4Addr = Ipv4Addr::new(10, 65, 0, 2);
+/// The subscribers' addresses where there are very many.
+pub const NULL_POOL: &str = "10.64.0.0/12";
+/// The generator's wire to the gateway between null responders, in the caller's namespace.
+pub const GENERATOR: &str = "n1";
+/// Its wire past the gateway.
+pub const DIRECT: &str = "n2";
 /// The bridge of the ports.
 pub const LAN: &str = "lan0";
 
@@ -76,10 +82,7 @@ pub fn routed(ports: usize) -> Wires {
     let mut router = bridge(ports);
     let _ = writeln!(router, "address add {ROUTER}/16 dev {LAN}\naddress add {UPLINK}/24 dev up0\nlink set up0 up");
     let _ = writeln!(router, "route add default via {ACCESS}");
-    let gateway = format!(
-        "address add {ACCESS}/24 dev access0\nlink set access0 up\naddress add {MIDDLE}/24 dev dhcp0\nlink set dhcp0 up\n\
-         address add 10.67.0.1/24 dev uplink0\nlink set uplink0 up\nroute add default via 10.67.0.2\n"
-    );
+    let gateway = gateway_lines();
     let mut services = services("c-services");
     services.lines.push_str("address add 10.67.0.2/24 dev inet0\nlink set inet0 up\n");
     let between = wire("c-services", "svc0", "c-gateway", "dhcp0")
@@ -91,6 +94,33 @@ pub fn routed(ports: usize) -> Wires {
         Namespace::new("c-router", router, &["up0"]),
     ];
     wires("c", "c-router", ports, &between, namespaces)
+}
+
+/// A gateway between a generator in the caller's namespace and null responders, and a wire past it.
+pub fn null() -> Wires {
+    let gateway = gateway_lines();
+    let mut services = services("n-services");
+    let back = format!(
+        "address add 10.67.0.2/24 dev inet0\nlink set inet0 up\naddress add 10.68.0.2/24 dev direct0\nlink set direct0 up\n\
+         route replace {NULL_POOL} via {MIDDLE}\n"
+    );
+    services.lines.push_str(&back);
+    let between = wire("n-services", "svc0", "n-gateway", "dhcp0")
+        + &wire("n-services", "inet0", "n-gateway", "uplink0")
+        + &format!(
+            "link add {GENERATOR} type veth peer name access0 netns n-gateway\nlink add {DIRECT} type veth peer name direct0 netns \
+             n-services\naddress add {UPLINK}/24 dev {GENERATOR}\nlink set {GENERATOR} up\naddress add 10.68.0.1/24 dev {DIRECT}\n\
+             link set {DIRECT} up\nroute add {SERVER}/32 via 10.68.0.2\n"
+        );
+    let namespaces = vec![services, Namespace::new("n-gateway", gateway, &["dhcp0", "uplink0", "access0"])];
+    Wires { namespaces, between, clients: Vec::new() }
+}
+
+fn gateway_lines() -> String {
+    format!(
+        "address add {ACCESS}/24 dev access0\nlink set access0 up\naddress add {MIDDLE}/24 dev dhcp0\nlink set dhcp0 up\n\
+         address add 10.67.0.1/24 dev uplink0\nlink set uplink0 up\nroute add default via 10.67.0.2\n"
+    )
 }
 
 fn services(name: &str) -> Namespace {

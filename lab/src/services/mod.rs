@@ -86,6 +86,13 @@ pub fn start_beside_dhcp(spec: &ServicesSpec) -> Result<Services> {
     Ok(services)
 }
 
+/// Starts Redis alone.
+pub fn start_event_bus(spec: &ServicesSpec) -> Result<Services> {
+    let path = spec.dir.join("redis");
+    std::fs::create_dir_all(&path).with_context(|| format!("cannot make {}", path.display()))?;
+    Ok(Services { parts: vec![redis::start(spec)?] })
+}
+
 /// Starts one service again on the data that it left.
 pub fn restart(spec: &ServicesSpec, name: &str) -> Result<Part> {
     match name {
