@@ -40,6 +40,8 @@ pub fn dhcp4_config(spec: &ServicesSpec) -> Value {
             "max-reconnect-tries": 100_000, "reconnect-wait-time": 1_000, "on-fail": "serve-retry-continue",
         },
         "hooks-libraries": [{ "library": hook("libdhcp_lease_cmds.so") }],
+        // Clients that ask for a shorter lease (option 51) get it.
+        "min-valid-lifetime": 20.min(spec.dhcp.lease_seconds),
         "valid-lifetime": spec.dhcp.lease_seconds,
         "renew-timer": spec.dhcp.renew_seconds,
         "rebind-timer": spec.dhcp.rebind_seconds,

@@ -9,12 +9,12 @@ use crate::{
     record,
 };
 
-fn uid(session: &Value) -> String {
+pub fn uid(session: &Value) -> String {
     session["metadata"]["uid"].as_str().unwrap_or_default().to_owned()
 }
 
 /// `cause|input octets|output octets` of a session in the history.
-fn history(lab: &Lab, uid: &str) -> Result<(String, u64, u64), String> {
+pub fn history(lab: &Lab, uid: &str) -> Result<(String, u64, u64), String> {
     let row = lab.sql(
         "lastmile",
         &format!(
@@ -28,7 +28,7 @@ fn history(lab: &Lab, uid: &str) -> Result<(String, u64, u64), String> {
 }
 
 /// The session's one row in radacct is closed with these octets, named from the port's side.
-fn accounted(lab: &Lab, session: &Value, cause: &str, download: u64, upload: u64) -> Result<(), String> {
+pub fn accounted(lab: &Lab, session: &Value, cause: &str, download: u64, upload: u64) -> Result<(), String> {
     let id = session["spec"]["acctSessionId"].as_str().ok_or_else(|| format!("no acctSessionId in {session:#}"))?;
     let query = format!(
         "SELECT acctterminatecause, acctoutputoctets, acctinputoctets, acctstoptime IS NOT NULL FROM radacct WHERE acctsessionid = '{id}'"

@@ -1,0 +1,177 @@
+//! Each way in which a session ends by itself, provoked as the world does it, and what must then be on record: the cause in the
+//! database and in radacct with the same octets, Kea's lease, the gate.
+
+use serde_json::Value;
+
+use crate::{
+    lab::{EDGE, Lab, ensure, eventually},
+    life::{accounted, history, uid},
+};
+
+/// Seconds: the shortest lease that the lab's Kea gives.
+const SHORT: u32 = 20;
+
+fn text<'a>(session: &'a Value, field: &str) -> &'a str {
+    session["spec"][field].as_str().unwrap_or_default()
+}
+
+/// One whole exchange by a real client that then goes away: it neither renews nor releases.
+fn ask_once(lab: &Lab, node: &str, lease_seconds: u32) -> Result<(), String> {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/run/subscribers/udhcpc-script");
+    let lease = format!("0x33:{lease_seconds:08x}");
+    let client = ["udhcpc", "-n", "-q", "-f", "-i", "eth0", "-t", "8", "-T", "1", "-x", &lease, "-s", script];
+    lab.exec(node, &client).map(drop)
+}
+
+fn set_mac(lab: &Lab, node: &str, mac: &str) -> Result<(), String> {
+    for change in [&["down"][..], &["address", mac], &["up"]] {
+        lab.exec(node, &[&["ip", "link", "set", "dev", "eth0"], change].concat())?;
+    }
+    Ok(())
+}
+
+fn mac_of(lab: &Lab, node: &str) -> Result<String, String> {
+    Ok(lab.exec(node, &["cat", "/sys/class/net/eth0/address"])?.trim().to_owned())
+}
+
+/// The session is over for this cause, everywhere.
+fn ended(lab: &Lab, bng: &str, session: &Value, wanted: &str, seconds: u64) -> Result<(), String> {
+    let (cause, download, upload) = eventually(seconds, || history(lab, &uid(session)))?;
+    ensure(cause == wanted, || format!("{cause}, not {wanted}"))?;
+    accounted(lab, session, wanted, download, upload)?;
+    let stops = format!(
+        "SELECT count(*) FROM session_events WHERE event_type = 'SESSION_STOP' AND session_id = '{}'",
+        uid(session)
+    );
+    ensure(lab.sql("lastmile", &stops)? == "1", || "not exactly one SESSION_STOP".into())?;
+    let live = lab.sessions()?.iter().any(|other| uid(other) == uid(session));
+    ensure(!live, || "kubectl still lists it".into())?;
+    let ip = text(session, "ip");
+    let heir = lab.sessions()?.iter().any(|other| text(other, "ip") == ip);
+    ensure(heir || !gate(lab, bng)?.contains(&format!("{ip} ")), || format!("{ip} is still in the gate of {bng}"))
+}
+
+fn gate(lab: &Lab, bng: &str) -> Result<String, String> {
+    lab.exec(bng, &["nft", "list", "ruleset", "ip"])
+}
+
+/// Kea's active leases of an address: MAC addresses.
+fn leases(lab: &Lab, ip: &str) -> Result<String, String> {
+    let query = format!(
+        "SELECT encode(hwaddr, 'hex') FROM lease4 WHERE address = '{ip}'::inet - '0.0.0.0'::inet AND state = 0 AND expire > now()"
+    );
+    lab.sql("kea", &query)
+}
+
+/// The subscriber's own client runs again, and he is online.
+fn restored(lab: &Lab, subscriber: &str, line: &str) -> Result<(), String> {
+    lab.run(&["subscriber", "start", subscriber])?;
+    eventually(40, || {
+        let session = lab.session_of(line)?;
+        ensure(session["status"]["auth"] == "AUTHORIZED", || format!("{:#}", session["status"]))
+    })?;
+    eventually(10, || lab.exec(subscriber, &["ping", "-c", "1", "-W", "1", "198.51.100.10"]).map(drop))
+}
+
+/// A client that vanishes: its lease runs out, and no sooner.
+pub fn lease_runs_out(lab: &Lab) -> Result<(), String> {
+    lab.run(&["subscriber", "stop", "sub-05"])?;
+    let session = lab.session_of("line-05")?;
+    ask_once(lab, "sub-05", SHORT)?;
+    let same = lab.session_of("line-05")?;
+    ensure(uid(&same) == uid(&session), || "the same device on the same address got another session".into())?;
+    lab.exec("sub-05", &["ping", "-c", "1", "-W", "1", "198.51.100.10"])?;
+    ended(lab, "bng-02", &session, "Lost-Carrier", u64::from(SHORT) + 20)?;
+    restored(lab, "sub-05", "line-05")
+}
+
+/// Another device on the circuit takes it over: one stop, one start, and the old lease is free at once.
+pub fn another_device(lab: &Lab) -> Result<(), String> {
+    let session = lab.session_of("line-05")?;
+    lab.run(&["subscriber", "stop", "sub-05"])?;
+    let own = mac_of(lab, "sub-05")?;
+    set_mac(lab, "sub-05", "02:00:5e:20:00:05")?;
+    let asked = ask_once(lab, "sub-05", 600);
+    let checked = asked.and_then(|()| {
+        ended(lab, "bng-02", &session, "Port-Preempted", 20)?;
+        let next = eventually(10, || lab.session_of("line-05"))?;
+        ensure(text(&next, "mac") == "02:00:5e:20:00:05", || format!("{next:#}"))?;
+        let old = leases(lab, text(&session, "ip"))?;
+        ensure(old.is_empty() || text(&next, "ip") == text(&session, "ip"), || format!("Kea keeps the lease of {old}"))
+    });
+    set_mac(lab, "sub-05", &own)?;
+    restored(lab, "sub-05", "line-05")?;
+    checked
+}
+
+/// The address belongs to another device by now: the client gets another one, and with it another session.
+pub fn another_address(lab: &Lab) -> Result<(), String> {
+    let session = lab.session_of("line-06")?;
+    lab.run(&["subscriber", "stop", "sub-06"])?;
+    let ip = text(&session, "ip");
+    let number = format!("'{ip}'::inet - '0.0.0.0'::inet");
+    // What an operator's script would do through Kea's API; it is in the table that Kea asks.
+    lab.sql(
+        "kea",
+        &format!("UPDATE lease4 SET hwaddr = '\\x02005e300006', client_id = NULL WHERE address = {number}"),
+    )?;
+    ask_once(lab, "sub-06", 600)?;
+    let next = eventually(10, || lab.session_of("line-06"))?;
+    ensure(text(&next, "ip") != ip && uid(&next) != uid(&session), || format!("{next:#}"))?;
+    ended(lab, "bng-02", &session, "NAS-Request", 20)?;
+    restored(lab, "sub-06", "line-06")
+}
+
+/// A policy's timeouts reach sessions that live already.
+fn timeout(lab: &Lab, field: &str, seconds: u32, cause: &str) -> Result<(), String> {
+    let session = lab.session_of("line-07")?;
+    let patch = |value: &str| {
+        let mut kubectl = lab.command("kubectl");
+        let body = format!(r#"{{"spec":{{"{field}":{value}}}}}"#);
+        kubectl.args(["patch", "subpol", "gold", "-n", EDGE, "--type=merge", "-p", &body]);
+        crate::lab::output(&mut kubectl).map(drop)
+    };
+    patch(&seconds.to_string())?;
+    let checked = ended(lab, "bng-02", &session, cause, u64::from(seconds) + 30);
+    patch("null")?;
+    checked?;
+    for (subscriber, line) in
+        [("sub-01", "line-01"), ("sub-03", "line-03"), ("sub-05", "line-05"), ("sub-07", "line-07")]
+    {
+        lab.run(&["subscriber", "stop", subscriber])?;
+        restored(lab, subscriber, line)?;
+    }
+    Ok(())
+}
+
+pub fn idle_timeout(lab: &Lab) -> Result<(), String> {
+    timeout(lab, "idleTimeoutSeconds", 10, "Idle-Timeout")
+}
+
+pub fn session_timeout(lab: &Lab) -> Result<(), String> {
+    timeout(lab, "sessionTimeoutSeconds", 60, "Session-Timeout")
+}
+
+/// The node's disk is lost with the journal: a new instance takes over whoever has a lease, and nobody needs to do anything.
+pub fn journal_lost(lab: &Lab) -> Result<(), String> {
+    let instance = |lab: &Lab| -> Result<String, String> {
+        let bng = lab.json(&format!("get bng bng-02 -n {EDGE}"))?;
+        Ok(bng["status"]["instanceID"].as_str().unwrap_or_default().to_owned())
+    };
+    let before = instance(lab)?;
+    let pid =
+        lab.exec("bng-02", &["sh", "-c", "ss -Hlnpt sport = :9443 | grep -o 'pid=[0-9]*' | head -n 1 | cut -d= -f2"])?;
+    ensure(!pid.trim().is_empty(), || "no gateway listens on bng-02".into())?;
+    lab.exec("bng-02", &["sh", "-c", &format!("rm -rf /var/lib/lastmile/edge/bng-02/*; kill -9 {}", pid.trim())])?;
+    eventually(60, || {
+        let after = instance(lab)?;
+        ensure(!after.is_empty() && after != before, || format!("still instance {after:?}"))
+    })?;
+    // Kea's leases are looked through every minute, and at the start.
+    eventually(90, || {
+        for subscriber in ["sub-05", "sub-06", "sub-07"] {
+            lab.exec(subscriber, &["ping", "-c", "1", "-W", "1", "198.51.100.10"])?;
+        }
+        Ok(())
+    })
+}
