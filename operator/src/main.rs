@@ -1,13 +1,14 @@
 //! `lastmile-operator`: makes gateways of BNG objects.
 //!
 //! It watches the custom resources, renders each gateway's configuration and pod, asks the gateways how they are, and
-//! writes it into their status. It never touches a packet, a lease or a session: with the operator down every gateway
-//! goes on.
+//! writes it into their status. It never touches a packet, a lease or a session that a gateway has: with the operator down
+//! every gateway goes on.
 //!
 //! Tasks: one leader (a Lease), then the certificate authority, the controllers of BNG, AccessRouter and SubscriberPolicy,
-//! one poller per gateway, and the mirror of the custom resources in PostgreSQL. PostgreSQL down stops only the mirror and
-//! what is read from it.
+//! one poller per gateway, the mirror of the custom resources in PostgreSQL, and the audit of sessions whose gateway is gone.
+//! PostgreSQL down stops only the mirror, the audit and what is read from it.
 
+mod audit;
 mod ca;
 mod context;
 mod controllers;
@@ -80,7 +81,8 @@ async fn work(context: Arc<Context>) {
         controllers::bng::run(context.clone()),
         controllers::policy::run(context.clone()),
         controllers::accessrouter::run(context.clone()),
-        mirror::run(context),
+        mirror::run(context.clone()),
+        audit::run(context),
     );
 }
 

@@ -37,18 +37,23 @@ pub struct Metrics {
     pub gateway_up: Family<Gateway, Gauge>,
     /// Sessions of a gateway.
     pub gateway_sessions: Family<Gateway, Gauge>,
+    /// Sessions that the audit closed.
+    pub sessions_closed: Counter,
 }
 
 impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::with_prefix("lastmile_operator");
         let (reconciles, leader) = (Family::default(), Gauge::default());
-        let (gateway_up, gateway_sessions) = (Family::default(), Family::default());
+        let (gateway_up, gateway_sessions, sessions_closed) =
+            (Family::default(), Family::default(), Counter::default());
         registry.register("reconciles", "Reconciliations by controller and result", reconciles.clone());
         registry.register("leader", "1 where this operator leads", leader.clone());
         registry.register("gateway_up", "1 where the gateway's endpoint answers", gateway_up.clone());
         registry.register("gateway_sessions", "Sessions of a gateway", gateway_sessions.clone());
-        Self { registry: Arc::new(registry), reconciles, leader, gateway_up, gateway_sessions }
+        let closed = "Sessions closed because their gateway is gone";
+        registry.register("sessions_closed", closed, sessions_closed.clone());
+        Self { registry: Arc::new(registry), reconciles, leader, gateway_up, gateway_sessions, sessions_closed }
     }
 }
 

@@ -1,14 +1,14 @@
 //! One poller per gateway: asks its endpoint how it is and has that published.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     net::Ipv4Addr,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use jiff::Timestamp;
-use lastmile_types::{BngId, status::BngStatus};
+use lastmile_types::{BngId, InstanceId, status::BngStatus};
 use tokio::task::AbortHandle;
 
 use crate::{
@@ -71,6 +71,13 @@ impl Observers {
         let labels = Gateway { bng_id: id.to_string() };
         metrics.gateway_up.remove(&labels);
         metrics.gateway_sessions.remove(&labels);
+    }
+
+    /// The instances that the gateways last said they are.
+    pub fn instances(&self) -> BTreeMap<BngId, InstanceId> {
+        let pollers = self.pollers.lock().unwrap_or_else(PoisonError::into_inner);
+        let heard = |poller: &Poller| locked(&poller.observation).status.as_ref().map(|status| status.instance_id);
+        pollers.iter().filter_map(|(id, poller)| Some((id.clone(), heard(poller)?))).collect()
     }
 
     /// What is known now.

@@ -30,6 +30,9 @@ pub struct Settings {
     /// Holds PostgreSQL's URL. Without it nothing is mirrored and no router is discovered.
     #[arg(long, env = "LASTMILE_DATABASE_URL_FILE")]
     pub database_url_file: Option<PathBuf>,
+    /// Holds Redis' URL. Without it sessions of gateways that are gone stay open in the database.
+    #[arg(long, env = "LASTMILE_REDIS_URL_FILE")]
+    pub event_bus_url_file: Option<PathBuf>,
     /// The Service of the api, for its serving certificate.
     #[arg(long, env = "LASTMILE_API_SERVICE", default_value = "lastmile-api")]
     pub api_service: String,

@@ -11,8 +11,12 @@ use crate::{
 /// Seconds: the shortest lease that the lab's Kea gives.
 const SHORT: u32 = 20;
 
-fn text<'a>(session: &'a Value, field: &str) -> &'a str {
-    session["spec"][field].as_str().unwrap_or_default()
+fn ip(session: &Value) -> &str {
+    session["status"]["ip"].as_str().unwrap_or_default()
+}
+
+fn mac(session: &Value) -> &str {
+    session["spec"]["mac"].as_str().unwrap_or_default()
 }
 
 /// One whole exchange by a real client that then goes away: it neither renews nor releases.
@@ -46,19 +50,25 @@ fn ended(lab: &Lab, bng: &str, session: &Value, wanted: &str, seconds: u64) -> R
     ensure(lab.sql("lastmile", &stops)? == "1", || "not exactly one SESSION_STOP".into())?;
     let live = lab.sessions()?.iter().any(|other| uid(other) == uid(session));
     ensure(!live, || "kubectl still lists it".into())?;
-    let ip = text(session, "ip");
-    let heir = lab.sessions()?.iter().any(|other| text(other, "ip") == ip);
-    ensure(heir || !gate(lab, bng)?.contains(&format!("{ip} ")), || format!("{ip} is still in the gate of {bng}"))
+    let address = ip(session);
+    let heir = lab.sessions()?.iter().any(|other| ip(other) == address);
+    ensure(heir || !gate(lab, bng)?.contains(&format!("{address} ")), || format!("{address} is still in {bng}'s gate"))
 }
 
 fn gate(lab: &Lab, bng: &str) -> Result<String, String> {
     lab.exec(bng, &["nft", "list", "ruleset", "ip"])
 }
 
-/// Kea's active leases of an address: MAC addresses.
-fn leases(lab: &Lab, ip: &str) -> Result<String, String> {
+/// An address as Kea's table has it.
+fn number(address: &str) -> u32 {
+    address.parse::<std::net::Ipv4Addr>().map(u32::from).unwrap_or_default()
+}
+
+/// Whose lease an address is, as Kea has it: MAC addresses.
+fn leases(lab: &Lab, address: &str) -> Result<String, String> {
     let query = format!(
-        "SELECT encode(hwaddr, 'hex') FROM lease4 WHERE address = '{ip}'::inet - '0.0.0.0'::inet AND state = 0 AND expire > now()"
+        "SELECT encode(hwaddr, 'hex') FROM lease4 WHERE address = {} AND state = 0 AND expire > now()",
+        number(address)
     );
     lab.sql("kea", &query)
 }
@@ -95,9 +105,9 @@ pub fn another_device(lab: &Lab) -> Result<(), String> {
     let checked = asked.and_then(|()| {
         ended(lab, "bng-02", &session, "Port-Preempted", 20)?;
         let next = eventually(10, || lab.session_of("line-05"))?;
-        ensure(text(&next, "mac") == "02:00:5e:20:00:05", || format!("{next:#}"))?;
-        let old = leases(lab, text(&session, "ip"))?;
-        ensure(old.is_empty() || text(&next, "ip") == text(&session, "ip"), || format!("Kea keeps the lease of {old}"))
+        ensure(mac(&next) == "02:00:5e:20:00:05", || format!("{next:#}"))?;
+        let old = leases(lab, ip(&session))?;
+        ensure(old.is_empty() || ip(&next) == ip(&session), || format!("Kea keeps the lease of {old}"))
     });
     set_mac(lab, "sub-05", &own)?;
     restored(lab, "sub-05", "line-05")?;
@@ -108,16 +118,13 @@ pub fn another_device(lab: &Lab) -> Result<(), String> {
 pub fn another_address(lab: &Lab) -> Result<(), String> {
     let session = lab.session_of("line-06")?;
     lab.run(&["subscriber", "stop", "sub-06"])?;
-    let ip = text(&session, "ip");
-    let number = format!("'{ip}'::inet - '0.0.0.0'::inet");
+    let address = ip(&session);
     // What an operator's script would do through Kea's API; it is in the table that Kea asks.
-    lab.sql(
-        "kea",
-        &format!("UPDATE lease4 SET hwaddr = '\\x02005e300006', client_id = NULL WHERE address = {number}"),
-    )?;
+    let query = "UPDATE lease4 SET hwaddr = '\\x02005e300006', client_id = NULL WHERE address =";
+    lab.sql("kea", &format!("{query} {}", number(address)))?;
     ask_once(lab, "sub-06", 600)?;
     let next = eventually(10, || lab.session_of("line-06"))?;
-    ensure(text(&next, "ip") != ip && uid(&next) != uid(&session), || format!("{next:#}"))?;
+    ensure(ip(&next) != address && uid(&next) != uid(&session), || format!("{next:#}"))?;
     ended(lab, "bng-02", &session, "NAS-Request", 20)?;
     restored(lab, "sub-06", "line-06")
 }
@@ -173,5 +180,13 @@ pub fn journal_lost(lab: &Lab) -> Result<(), String> {
             lab.exec(subscriber, &["ping", "-c", "1", "-W", "1", "198.51.100.10"])?;
         }
         Ok(())
-    })
+    })?;
+    // Nobody but the operator can end what the lost journal knew.
+    eventually(60, || {
+        let live = lab.sessions()?.iter().filter(|session| session["spec"]["bng"] == "bng-02").count();
+        ensure(live == 4, || format!("{live} sessions on bng-02"))
+    })?;
+    let closed = "SELECT count(*) FROM sessions_history WHERE provisional AND terminate_cause = 'NAS-Reboot'";
+    let closed = lab.sql("lastmile", closed)?;
+    ensure(closed == "4", || format!("{closed} sessions were closed for the lost journal"))
 }

@@ -41,14 +41,14 @@ const CHECKS: &[(&str, Check)] = &[
     ("a_second_lab_is_refused", restart::second_lab),
     ("kubectl_get_sessions_watches", kubernetes::watch),
     ("accounting_follows_the_counters", life::interim),
+    ("a_release_moves_the_session_to_history", life::release),
+    ("kubectl_delete_session_disconnects", life::delete_session),
     ("a_lease_that_runs_out_is_lost_carrier", causes::lease_runs_out),
     ("another_device_preempts_the_port", causes::another_device),
     ("another_address_is_another_session", causes::another_address),
     ("a_policy_s_idle_timeout_ends_live_sessions", causes::idle_timeout),
     ("a_policy_s_session_timeout_ends_live_sessions", causes::session_timeout),
     ("a_lost_journal_loses_no_subscriber", causes::journal_lost),
-    ("a_release_moves_the_session_to_history", life::release),
-    ("kubectl_delete_session_disconnects", life::delete_session),
     ("kubectl_delete_bng_drains", life::delete_bng),
 ];
 
