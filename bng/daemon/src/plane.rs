@@ -109,6 +109,7 @@ impl Wires {
             pools: config.pools.iter().map(|pool| pool.prefix).collect(),
             protected: config.protected.clone(),
             size: SIZE,
+            shaped: false,
         }
     }
 }

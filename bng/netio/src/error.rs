@@ -30,6 +30,15 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// Traffic control refused a request.
+    #[error("traffic control: {operation}")]
+    TrafficControl {
+        /// What was tried.
+        operation: &'static str,
+        /// The kernel's answer.
+        #[source]
+        source: io::Error,
+    },
     /// rtnetlink refused a request.
     #[error("rtnetlink: {operation}")]
     Rtnetlink {
@@ -54,6 +63,10 @@ impl Error {
 
     pub(crate) fn nftables(operation: &'static str) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Nftables { operation, source }
+    }
+
+    pub(crate) fn tc(operation: &'static str) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::TrafficControl { operation, source }
     }
 
     pub(crate) fn rtnetlink(operation: &'static str) -> impl FnOnce(rtnetlink::Error) -> Self {

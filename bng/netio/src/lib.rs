@@ -1,7 +1,7 @@
 //! The kernel, as the gateway and the access router use it.
 //!
 //! Sockets that capture and send frames ([`capture`], [`rawip`]), the gate and the access router's source guard in nftables
-//! ([`gate`], [`guard`]), interfaces, routes and ICMP echo ([`links`], [`routes`], [`ping`]). Nothing here decides anything:
+//! ([`gate`], [`guard`]), subscribers' queues ([`shaper`]), interfaces, routes and ICMP echo ([`links`], [`routes`], [`ping`]). Nothing here decides anything:
 //! callers say what to do, this crate does it and says what happened. It is the only crate of the workspace with `unsafe`; each block says why it is sound. It spawns no process and, but
 //! for the one that serves an rtnetlink connection, no task.
 #![allow(unsafe_code)]
@@ -15,6 +15,7 @@ mod netlink;
 pub mod ping;
 pub mod rawip;
 pub mod routes;
+pub mod shaper;
 mod sys;
 
 pub use error::Error;

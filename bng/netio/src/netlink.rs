@@ -1,4 +1,5 @@
-//! The netlink socket of nftables, and messages as octets (`linux/netlink.h`, `linux/netfilter/nfnetlink.h`).
+//! The netlink sockets of nftables and of traffic control, and messages as octets (`linux/netlink.h`,
+//! `linux/netfilter/nfnetlink.h`).
 
 use std::{
     io::{self, IoSlice},
@@ -13,7 +14,7 @@ use nix::sys::{
     time::{TimeVal, TimeValLike},
 };
 
-/// Octets of `nlmsghdr` and `nfgenmsg`.
+/// Octets of `nlmsghdr` and `nfgenmsg`; `tcmsg` begins like the latter, with its family and three octets of nothing.
 const HEADER: usize = 16;
 const NFGEN: usize = 4;
 /// Messages, acknowledgements and echoes of one transaction fit in this many octets.
@@ -69,6 +70,12 @@ pub fn attribute(octets: &[u8], wanted: u16) -> Option<&[u8]> {
     attributes(octets).find(|(kind, _)| *kind == wanted).map(|(_, value)| value)
 }
 
+/// What can be asked over a socket.
+pub trait Request {
+    /// The whole message.
+    fn encode(&self, sequence: u32) -> Vec<u8>;
+}
+
 /// One nftables message.
 #[derive(Debug)]
 pub struct Message {
@@ -82,15 +89,14 @@ pub struct Message {
     pub attributes: Attributes,
 }
 
-impl Message {
-    /// The whole message.
-    pub fn encode(&self, sequence: u32) -> Vec<u8> {
+impl Request for Message {
+    fn encode(&self, sequence: u32) -> Vec<u8> {
         let kind = (libc::NFNL_SUBSYS_NFTABLES << 8) | self.kind;
         frame(kind, self.flags, sequence, self.family, 0, &self.attributes.0)
     }
 }
 
-fn frame(kind: i32, flags: i32, sequence: u32, family: i32, resource: u16, content: &[u8]) -> Vec<u8> {
+pub fn frame(kind: i32, flags: i32, sequence: u32, family: i32, resource: u16, content: &[u8]) -> Vec<u8> {
     let length = HEADER + NFGEN + content.len();
     let mut octets = Vec::with_capacity(length);
     octets.extend((length as u32).to_ne_bytes());
@@ -122,9 +128,18 @@ pub struct Netlink {
 }
 
 impl Netlink {
+    /// Speaks with nftables.
     pub fn open() -> io::Result<Self> {
-        let kind = SockType::Raw;
-        let socket = socket(AddressFamily::Netlink, kind, SockFlag::SOCK_CLOEXEC, SockProtocol::NetlinkNetFilter)?;
+        Self::connect(SockProtocol::NetlinkNetFilter)
+    }
+
+    /// Speaks with traffic control.
+    pub fn open_route() -> io::Result<Self> {
+        Self::connect(SockProtocol::NetlinkRoute)
+    }
+
+    fn connect(protocol: SockProtocol) -> io::Result<Self> {
+        let socket = socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, protocol)?;
         bind(socket.as_raw_fd(), &NetlinkAddr::new(0, 0))?;
         // Beyond the system's limit where we may (CAP_NET_ADMIN in the first user namespace), else as far as it goes.
         if setsockopt(&socket, sockopt::RcvBufForce, &SOCKET_BUFFER).is_err() {
@@ -156,6 +171,24 @@ impl Netlink {
         self.exchange(&octets, begin, last)
     }
 
+    /// Sends requests that take effect one by one, as one datagram; those behind a refused one are tried all the same. The first
+    /// refusal is returned.
+    pub fn series(&mut self, requests: &[impl Request]) -> io::Result<()> {
+        let Some(last) = requests.len().checked_sub(1) else { return Ok(()) };
+        let (begin, mut octets) = (self.sequence, Vec::new());
+        for (place, request) in requests.iter().enumerate() {
+            let mut encoded = request.encode(begin + place as u32);
+            if place == last {
+                encoded[6] |= libc::NLM_F_ACK as u8;
+            }
+            octets.extend(encoded);
+        }
+        let last = begin + last as u32;
+        self.sequence = last.wrapping_add(1).max(1);
+        // Nothing begins a transaction here: 0 is never a request's number.
+        self.exchange(&octets, 0, last).map(drop)
+    }
+
     /// Sends a prepared transaction. `begin` is the sequence number of its first message (`NFNL_MSG_BATCH_BEGIN`), `last` that of
     /// the last one inside, which must ask for an acknowledgement.
     pub fn exchange(&mut self, octets: &[u8], begin: u32, last: u32) -> io::Result<Vec<Reply>> {
@@ -180,7 +213,7 @@ impl Netlink {
     }
 
     /// Reads one thing.
-    pub fn get(&mut self, message: &Message) -> io::Result<Reply> {
+    pub fn get(&mut self, message: &impl Request) -> io::Result<Reply> {
         let sequence = self.request(message)?;
         let mut found = None;
         while found.is_none() {
@@ -195,7 +228,7 @@ impl Netlink {
     }
 
     /// Reads a list, handing over each message's attributes.
-    pub fn dump(&mut self, message: &Message, mut each: impl FnMut(Vec<u8>)) -> io::Result<()> {
+    pub fn dump(&mut self, message: &impl Request, mut each: impl FnMut(Vec<u8>)) -> io::Result<()> {
         let sequence = self.request(message)?;
         loop {
             let done = self.receive(|other, message| match message {
@@ -213,7 +246,7 @@ impl Netlink {
         }
     }
 
-    fn request(&mut self, message: &Message) -> io::Result<u32> {
+    fn request(&mut self, message: &impl Request) -> io::Result<u32> {
         let sequence = self.sequence;
         self.sequence = sequence.wrapping_add(1).max(1);
         self.drain();

@@ -14,13 +14,15 @@ use lastmile_types::{BngId, Counters, session::Rates};
 
 use crate::Error;
 
+pub(crate) mod classes;
 mod element;
 mod members;
 mod plan;
 mod rules;
 
 use crate::netlink::{self, Message, Netlink, Reply};
-use element::{Count, Direction, Element};
+pub(crate) use element::Direction;
+use element::{Count, Element};
 use members::{Member, Pending, Side, collect_deleted};
 
 /// Changes per transaction: an echo for each must fit the socket's buffer, and forwarding waits for none of them.
@@ -47,6 +49,8 @@ pub struct GateConfig {
     pub protected: Vec<Ipv4Net>,
     /// The most subscribers at once; a hard limit of the kernel's sets. An existing table keeps the size it was made with.
     pub size: u32,
+    /// Packets of subscribers who have a class go there; see [`crate::shaper`].
+    pub shaped: bool,
 }
 
 /// A subscriber that the kernel lets through.
@@ -220,10 +224,16 @@ impl Gate {
             })
             .map_err(Error::nftables("listing chains"))?;
         for direction in [Direction::Up, Direction::Down] {
-            match self.netlink.dump(&element::dump_message(&self.table, direction), |_| ()) {
-                Ok(()) => existing.sets.push(direction),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(Error::nftables("looking for the table")(error)),
+            let lists = [
+                (element::dump_message(&self.table, direction), &mut existing.sets),
+                (classes::dump(&self.table, direction), &mut existing.maps),
+            ];
+            for (message, found) in lists {
+                match self.netlink.dump(&message, |_| ()) {
+                    Ok(()) => found.push(direction),
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    Err(error) => return Err(Error::nftables("looking for the table")(error)),
+                }
             }
         }
         Ok(existing)
@@ -319,7 +329,7 @@ impl Change {
 
 /// `lastmile_<namespace>_<name>`: Kubernetes names hold no underscore, so no two gateways share a table. What is not a Kubernetes
 /// name, or too long for a table's, is told apart by a hash.
-fn table_name(bng_id: &BngId) -> String {
+pub(crate) fn table_name(bng_id: &BngId) -> String {
     let id = bng_id.to_string();
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.';
     let name: String = id.bytes().map(|byte| if plain(byte) { char::from(byte) } else { '_' }).collect();

@@ -24,6 +24,8 @@ pub enum Hook {
     PreroutingRaw,
     /// Priority filter.
     Forward,
+    /// Behind what was forwarded (priority filter + 1).
+    Forwarded,
     /// Priority filter.
     Input,
 }
@@ -43,6 +45,8 @@ pub enum Term {
     Icmp(u8),
     /// Admitted in this direction, within the limit; counts.
     Admitted(Direction),
+    /// Goes to its subscriber's class in this direction; ends the rule for who has none.
+    Classify(Direction),
     /// Counts.
     Counter,
     /// Keeps the packet out of conntrack.
@@ -55,7 +59,7 @@ pub enum Term {
     Drop,
 }
 
-use Term::{Admitted, Counter, Daddr, Dhcp, Drop, Icmp, IifName, Jump, Notrack, OifName, Return};
+use Term::{Admitted, Classify, Counter, Daddr, Dhcp, Drop, Icmp, IifName, Jump, Notrack, OifName, Return};
 
 const ECHO_REPLY: u8 = 0;
 const ECHO_REQUEST: u8 = 8;
@@ -63,7 +67,8 @@ const ECHO_REQUEST: u8 = 8;
 /// The IPv4 chains. A chain is jumped to only by chains behind it in the list.
 pub fn ipv4(config: &GateConfig) -> Vec<Chain> {
     let chain = |name, hook, rules| Chain { name, hook, rules };
-    vec![
+    let shape = config.shaped.then(|| chain("shape", Some(Hook::Forwarded), shape(config)));
+    let mut chains = vec![
         chain("from_subscriber_raw", None, from_subscriber_raw(config)),
         chain("from_subscriber", None, from_subscriber(config)),
         chain("to_subscriber", None, to_subscriber()),
@@ -71,7 +76,9 @@ pub fn ipv4(config: &GateConfig) -> Vec<Chain> {
         chain("prerouting", Some(Hook::PreroutingRaw), prerouting(config)),
         chain("forward", Some(Hook::Forward), forward(config)),
         chain("input", Some(Hook::Input), input(config)),
-    ]
+    ];
+    chains.extend(shape);
+    chains
 }
 
 /// The IPv6 chains: nothing from or to a subscriber.
@@ -122,6 +129,13 @@ fn to_subscriber() -> Vec<Vec<Term>> {
     vec![vec![Admitted(Direction::Down), Return], vec![Counter, Drop]]
 }
 
+/// What the gate let through, and only that: the gateway's own packets to a subscriber wait in no queue of his.
+fn shape(config: &GateConfig) -> Vec<Vec<Term>> {
+    let down = config.subscriber.iter().map(|name| vec![OifName(name.clone()), Classify(Direction::Down)]);
+    let up = config.uplink.iter().map(|name| vec![OifName(name.clone()), Classify(Direction::Up)]);
+    down.chain(up).collect()
+}
+
 fn input(config: &GateConfig) -> Vec<Vec<Term>> {
     let from = config.subscriber.iter().map(|name| vec![IifName(name.clone()), Jump("to_gateway")]);
     // Servers' answers to a relay address of ours are captured; without this the kernel would call the port unreachable.
@@ -147,6 +161,8 @@ impl fmt::Display for Term {
             Icmp(kind) => write!(f, "icmp type {kind}"),
             Admitted(Direction::Up) => f.write_str("ip saddr @up"),
             Admitted(Direction::Down) => f.write_str("ip daddr @down"),
+            Classify(Direction::Up) => f.write_str("meta priority set ip saddr map @shape_up"),
+            Classify(Direction::Down) => f.write_str("meta priority set ip daddr map @shape_down"),
             Counter => f.write_str("counter"),
             Notrack => f.write_str("notrack"),
             Jump(chain) => write!(f, "jump {chain}"),
@@ -182,8 +198,11 @@ mod tests {
             pools: vec!["100.64.1.0/24".parse().unwrap()],
             protected: vec!["10.96.0.0/16".parse().unwrap()],
             size: 1024,
+            shaped: true,
         };
         assert_eq!(render(&ipv4(&config)), include_str!("testdata/ipv4.txt"));
         assert_eq!(render(&ipv6(&config)), include_str!("testdata/ipv6.txt"));
+        let plain = render(&ipv4(&GateConfig { shaped: false, ..config }));
+        assert!(!plain.contains("shape"), "{plain}");
     }
 }

@@ -17,10 +17,11 @@ use nftnl::{
 };
 
 use super::{
+    classes::{self, ClassOf, SetPriority},
     element::Direction,
     plan::{self, Term},
 };
-use crate::netlink::{Attributes, Message};
+use crate::netlink::{Attributes, Message, Request};
 
 const NFTA_RULE_TABLE: u16 = 1;
 const NFTA_SET_TABLE: u16 = 1;
@@ -33,6 +34,9 @@ const NFTA_SET_ID: u16 = 10;
 const NFTA_SET_DESC_SIZE: u16 = 1;
 /// nft's number for its data type `ipv4_addr`, so that `nft list` shows addresses.
 const TYPE_IPV4_ADDR: u32 = 7;
+
+/// The maps' declarations are numbered behind the sets'.
+const MAP_ID: u32 = 0x100;
 
 /// A transaction's octets, and the sequence numbers of its first message and of the last inside.
 pub struct Transaction {
@@ -48,6 +52,8 @@ pub struct Existing {
     pub chains: Vec<CString>,
     /// Which sets are there.
     pub sets: Vec<Direction>,
+    /// Which maps to classes are there.
+    pub maps: Vec<Direction>,
 }
 
 /// Replaces all rules and makes what is missing; sets that exist are left alone.
@@ -57,6 +63,9 @@ pub fn replace(name: &CStr, ipv4: &[plan::Chain], ipv6: &[plan::Chain], size: u3
     batch.add(&table, MsgType::Add);
     for direction in [Direction::Up, Direction::Down].into_iter().filter(|set| !existing.sets.contains(set)) {
         batch.add(&Raw(new_set(name, direction, size)), MsgType::Add);
+    }
+    for direction in [Direction::Up, Direction::Down].into_iter().filter(|map| !existing.maps.contains(map)) {
+        batch.add(&Raw(classes::declaration(name, direction, direction as u32 + MAP_ID)), MsgType::Add);
     }
     let all_rules = Attributes::default().octets(NFTA_RULE_TABLE, name.to_bytes_with_nul());
     batch.add(&Raw(message(libc::NFT_MSG_DELRULE, 0, all_rules)), MsgType::Del);
@@ -122,6 +131,7 @@ fn kernel_chain<'a>(table: &'a Table, plan: &plan::Chain) -> Chain<'a> {
         None => return chain,
         Some(plan::Hook::PreroutingRaw) => (Hook::PreRouting, libc::NF_IP_PRI_RAW),
         Some(plan::Hook::Forward) => (Hook::Forward, libc::NF_IP_PRI_FILTER),
+        Some(plan::Hook::Forwarded) => (Hook::Forward, libc::NF_IP_PRI_FILTER + 1),
         Some(plan::Hook::Input) => (Hook::In, libc::NF_IP_PRI_FILTER),
     };
     chain.set_type(ChainType::Filter);
@@ -161,17 +171,18 @@ fn add_term(rule: &mut Rule<'_>, table: &Table, term: &Term) {
             rule.add_expr(&Cmp::new(equal, *kind));
         }
         Term::Admitted(direction) => {
-            let field = match direction {
-                Direction::Up => Ipv4HeaderField::Saddr,
-                Direction::Down => Ipv4HeaderField::Daddr,
-            };
-            rule.add_expr(&ipv4_field(field));
+            rule.add_expr(&ipv4_field(address(*direction)));
             rule.add_expr(&Lookup::new(&Set::<Ipv4Addr>::new_named(
                 &c_name(direction.set()),
                 0,
                 table,
                 ProtoFamily::Ipv4,
             )));
+        }
+        Term::Classify(direction) => {
+            rule.add_expr(&ipv4_field(address(*direction)));
+            rule.add_expr(&ClassOf(*direction));
+            rule.add_expr(&SetPriority);
         }
         Term::Counter => rule.add_expr(&Counter),
         Term::Notrack => rule.add_expr(&Notrack),
@@ -184,6 +195,14 @@ fn add_term(rule: &mut Rule<'_>, table: &Table, term: &Term) {
 fn protocol(rule: &mut Rule<'_>, protocol: i32) {
     rule.add_expr(&Meta::L4Proto);
     rule.add_expr(&Cmp::new(CmpOp::Eq, protocol as u8));
+}
+
+/// The subscriber's.
+fn address(direction: Direction) -> Ipv4HeaderField {
+    match direction {
+        Direction::Up => Ipv4HeaderField::Saddr,
+        Direction::Down => Ipv4HeaderField::Daddr,
+    }
 }
 
 fn ipv4_field(field: Ipv4HeaderField) -> Payload {

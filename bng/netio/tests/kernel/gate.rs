@@ -32,6 +32,7 @@ fn config() -> GateConfig {
         pools: vec!["100.64.1.0/24".parse().unwrap()],
         protected: vec!["198.51.100.0/24".parse().unwrap()],
         size: 4096,
+        shaped: false,
     }
 }
 

@@ -5,3 +5,4 @@ mod gate;
 mod guard;
 mod links;
 mod netns;
+mod shaper;
