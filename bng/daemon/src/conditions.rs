@@ -9,7 +9,7 @@ pub struct Conditions {
 }
 
 /// The types, in the order in which they are shown.
-const KINDS: [&str; 7] = [
+const KINDS: [&str; 8] = [
     "ConfigApplied",
     "LinksReady",
     "PoolsMatch",
@@ -17,6 +17,7 @@ const KINDS: [&str; 7] = [
     "RadiusReachable",
     "EventsFlowing",
     "LeasesReconciled",
+    "PoliciesFound",
 ];
 
 /// One finding.

@@ -19,6 +19,7 @@ pub mod kea_lease;
 pub mod leases;
 pub mod outbox;
 pub mod plane;
+pub mod policies;
 pub mod probes;
 pub mod radius;
 pub mod recorder;

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use lastmile_session::{Input, Load, Settings};
 use lastmile_types::{
     event::BngHealth,
-    status::{BngStatus, Condition},
+    status::{BngStatus, Condition, PolicyUse},
 };
 use tracing::{error, info};
 
@@ -16,6 +16,7 @@ use crate::{
     config::{Config, ConfigError},
     driver::Driver,
     journal::Image,
+    policies,
     radius::Client,
     status::Order,
 };
@@ -27,6 +28,8 @@ impl Driver {
         }
         self.wires(false).await;
         self.radius_condition();
+        let policies = self.machine.policy_use();
+        self.conditions.set(policies::finding(&policies));
         self.write();
         if self.journal.wants_rotation() && self.written() {
             self.rotate();
@@ -34,7 +37,7 @@ impl Driver {
         if self.drained_at.is_none() && self.machine.drained() {
             self.drained_at = Some(self.machine.last_seq());
         }
-        self.publish();
+        self.publish(policies);
     }
 
     /// Applies the changed configuration; one that cannot work changes nothing.
@@ -112,7 +115,7 @@ impl Driver {
         self.input(Input::Health(self.load), None);
     }
 
-    fn publish(&mut self) {
+    fn publish(&mut self, policies: PolicyUse) {
         let counts = self.machine.counts();
         let health = BngHealth {
             cpu_cores: self.load.cpu_cores,
@@ -132,6 +135,7 @@ impl Driver {
             draining: self.machine.draining(),
             drained: stopped && self.image.accounting.is_empty(),
             leases: self.machine.drift(),
+            policies,
             drops: self.drops.iter().map(|(label, count)| ((*label).to_owned(), *count)).collect(),
             ..self.sinks.status.borrow().clone()
         };
@@ -164,6 +168,7 @@ pub fn first_status(config: &Config, image: &Image, conditions: &[Condition]) ->
         drained: false,
         drops: BTreeMap::new(),
         leases: Default::default(),
+        policies: Default::default(),
         at: Timestamp::now(),
     }
 }

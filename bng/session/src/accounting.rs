@@ -108,7 +108,7 @@ impl Machine {
         self.table.edit(id, |session| session.state = state);
         let Some(session) = self.table.get(id).cloned() else { return };
         self.say(now, Event::SessionUpdate(Box::new(session.snapshot(now.boot_ms))), effects);
-        if interim {
+        if interim && session.accounted {
             self.account(now, &session, AccountingKind::Interim, effects);
         }
     }

@@ -8,11 +8,11 @@ use lastmile_types::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    accounting::{AccountingKind, jitter},
-    effect::{Action, Admission, Effects},
+    accounting::AccountingKind,
+    effect::{Action, Effects},
     input::{AuthAnswer, Grant},
     machine::Machine,
-    policy::Terms,
+    selector::named,
     session::Session,
     time::Now,
 };
@@ -21,6 +21,9 @@ use crate::{
 const RETRY_MS: u64 = 5_000;
 /// Longest pause, milliseconds.
 const RETRY_MAX_MS: u64 = 300_000;
+/// First and longest pause before AAA is asked again for whom it rejected, milliseconds: who pays is online within minutes, and
+/// ten thousand rejected subscribers cost a server no more than eleven requests a second. A DHCP exchange asks at once.
+const REJECTED_MS: (u64, u64) = (60_000, 900_000);
 /// Longest User-Name (RFC 2865 §5.1).
 const USER_NAME_MAX: usize = 253;
 
@@ -98,34 +101,34 @@ impl Machine {
             AuthAnswer::Reject { message } if message.is_empty() => self.reject(now, id, "Access-Reject", effects),
             AuthAnswer::Reject { message } => self.reject(now, id, &format!("Access-Reject: {message}"), effects),
             AuthAnswer::NoAnswer => {
-                let pause = RETRY_MS.saturating_mul(1 << attempt.saturating_sub(1).min(10)).min(RETRY_MAX_MS);
-                self.table.edit(id, |session| session.auth_retry_ms = Some(now.boot_ms + jitter(id, pause)));
+                self.table.edit(id, |session| session.ask_again(now, RETRY_MS, RETRY_MAX_MS));
             }
         }
     }
 
+    /// The gate opens, or the walled garden is left: the element and its counters stay. Accounting starts here, with what the
+    /// session has moved so far.
     fn accept(&mut self, now: Now, id: SessionId, grant: Grant, effects: &mut Effects) {
-        let terms = Terms::compile(&self.settings.config, &grant);
-        let admission = self.table.edit(id, |session| {
+        self.table.edit(id, |session| {
             session.auth = AuthState::Authorized;
-            session.interim_ms = Some(now.boot_ms + jitter(id, u64::from(terms.interim_seconds) * 1000));
-            session.terms = terms;
             session.grant = grant;
-            session.admitted = true;
             session.accounted = true;
-            session.meter.upload_ms = now.boot_ms;
-            Admission::of(session)
+            session.interim_ms = None;
         });
-        effects.actions.extend(admission.map(Action::Admit));
+        self.comply(now, id, effects);
         if let Some(session) = self.table.get(id).cloned() {
             self.say_applied(now, &session, "Access-Accept", effects);
             self.account(now, &session, AccountingKind::Start, effects);
         }
-        self.poll_ms = self.poll_ms.min(now.boot_ms + crate::accounting::POLL_MS);
     }
 
     fn reject(&mut self, now: Now, id: SessionId, reason: &str, effects: &mut Effects) {
-        let before = self.table.edit(id, |session| std::mem::replace(&mut session.auth, AuthState::Rejected));
+        let (first, longest) = REJECTED_MS;
+        let before = self.table.edit(id, |session| {
+            session.ask_again(now, first, longest);
+            std::mem::replace(&mut session.auth, AuthState::Rejected)
+        });
+        self.comply(now, id, effects);
         if before != Some(AuthState::Rejected)
             && let Some(session) = self.table.get(id).cloned()
         {
@@ -134,11 +137,15 @@ impl Machine {
     }
 
     pub(crate) fn say_applied(&mut self, now: Now, session: &Session, reason: &str, effects: &mut Effects) {
-        let apply = PolicyApply {
-            session: session.snapshot(now.boot_ms),
-            filter_id: session.grant.filter_id.clone(),
-            reason: reason.to_owned(),
-        };
+        let filter_id = session.grant.filter_id.clone();
+        let mut reason = reason.to_owned();
+        if let Some(unknown) = filter_id.as_deref().filter(|id| named(&self.settings.config.policies, id).is_none()) {
+            reason += &format!("; Filter-Id {unknown:?} names no policy");
+        }
+        if let Some(garden) = &session.terms.garden {
+            reason += &format!("; only the walled garden of {garden} is open");
+        }
+        let apply = PolicyApply { session: session.snapshot(now.boot_ms), filter_id, reason };
         self.say(now, Event::PolicyApply(Box::new(apply)), effects);
     }
 }

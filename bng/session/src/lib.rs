@@ -23,6 +23,7 @@ mod renewal;
 mod reply;
 mod restart;
 mod router;
+mod selector;
 mod session;
 mod table;
 mod time;

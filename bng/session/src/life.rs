@@ -150,6 +150,21 @@ impl Machine {
         }
     }
 
+    /// The gate is closed: for a session that ends, or that is no longer let into a walled garden and lives on outside.
+    pub(crate) fn on_evicted(&mut self, now: Now, id: SessionId, counters: Option<Counters>, effects: &mut Effects) {
+        let Some(session) = self.table.get(id) else { return };
+        if session.ending.is_some() {
+            return self.finish(now, id, counters, effects);
+        }
+        let upload_ms = session.meter.upload_ms;
+        self.table.edit(id, |session| {
+            session.meter.read(counters.unwrap_or_default(), upload_ms);
+            session.meter.close();
+            session.admitted = false;
+        });
+        self.comply(now, id, effects); // it may have been let in again meanwhile
+    }
+
     /// The gate is closed: the end is recorded, with the final counters.
     pub(crate) fn finish(&mut self, now: Now, id: SessionId, counters: Option<Counters>, effects: &mut Effects) {
         let Some(session) = self.table.get(id).filter(|session| session.ending.is_some()) else { return };

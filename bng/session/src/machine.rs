@@ -11,6 +11,7 @@ use crate::{
     effect::{Action, Effects},
     exchange::Exchanges,
     input::{Input, Load, Settings},
+    policy::Policies,
     reconcile::Reconciler,
     record::{Change, RecordedEvent, Snapshot},
     router::Routers,
@@ -29,6 +30,7 @@ pub struct Machine {
     pub(crate) routers: Routers,
     pub(crate) tombstones: Tombstones,
     pub(crate) reconciler: Reconciler,
+    pub(crate) policies: Policies,
     pub(crate) last_seq: u64,
     pub(crate) last_accounting: u64,
     pub(crate) draining: bool,
@@ -47,6 +49,7 @@ impl Machine {
             routers: Routers::restore(snapshot.routers),
             tombstones: Tombstones::restore(snapshot.tombstones),
             reconciler: Reconciler::default(),
+            policies: Policies::default(),
             last_seq: snapshot.last_seq,
             last_accounting: snapshot.last_accounting,
             draining: snapshot.draining,
@@ -64,7 +67,7 @@ impl Machine {
             Input::Dhcp(message) => self.on_dhcp(now, &message, effects),
             Input::Auth { session, attempt, answer } => self.on_auth(now, session, attempt, answer, effects),
             Input::Counters(readings) => self.on_readings(now, &readings, effects),
-            Input::Evicted { session, counters } => self.finish(now, session, counters, effects),
+            Input::Evicted { session, counters } => self.on_evicted(now, session, counters, effects),
             Input::Timer => self.on_timer(now, effects),
             Input::Disconnect { session, order, detail } => self.on_disconnect(now, session, order, detail, effects),
             Input::Drain => self.on_drain(now, effects),
@@ -84,7 +87,8 @@ impl Machine {
     /// Boot time at which [`Input::Timer`] is wanted.
     pub fn next_deadline(&self) -> Option<u64> {
         let poll = (self.table.len() > 0).then_some(self.poll_ms);
-        [self.table.next_deadline(), poll, self.routers.next_deadline()].into_iter().flatten().min()
+        let dues = [self.table.next_deadline(), poll, self.routers.next_deadline(), self.policies.next_deadline()];
+        dues.into_iter().flatten().min()
     }
 
     /// All that has to survive.
@@ -162,6 +166,7 @@ impl Machine {
     }
 
     fn on_timer(&mut self, now: Now, effects: &mut Effects) {
+        self.go_on_with_policies(now, effects);
         for id in self.table.due(now.boot_ms) {
             self.on_due(now, id, effects);
         }

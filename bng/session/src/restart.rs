@@ -39,6 +39,8 @@ impl Machine {
                 effects.act(Action::Evict { session: id, ip: session.ip })
             }
             _ if session.ending.is_some() => self.finish(now, id, None, effects),
+            // Its walled garden was closed and its element perhaps not taken away: the policies are applied next.
+            _ if session.admitted && !session.may_pass() => {}
             Some(reading) => self.on_readings(now, &[reading], effects),
             // The element went with its table: what it counted is what was last read.
             None if session.admitted => {

@@ -8,7 +8,13 @@ use lastmile_types::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{input::Grant, policy::Terms, time::Stamp};
+use crate::{
+    accounting::jitter,
+    effect::Admission,
+    input::Grant,
+    policy::Terms,
+    time::{Now, Stamp},
+};
 
 /// A session from its first ACK to its recorded end.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -148,7 +154,29 @@ impl Session {
     /// Boot time at which its allotted time is over.
     pub fn timeout_ms(&self) -> Option<u64> {
         let seconds = self.terms.session_timeout_seconds?;
-        (self.auth == AuthState::Authorized).then(|| self.started.boot_ms.saturating_add(u64::from(seconds) * 1000))
+        Some(self.started.boot_ms.saturating_add(u64::from(seconds) * 1000))
+    }
+
+    /// Whether the gate is to be open: AAA accepted it, or rejected it into a walled garden.
+    pub fn may_pass(&self) -> bool {
+        match self.auth {
+            AuthState::PendingAuth => false,
+            AuthState::Authorized => true,
+            AuthState::Rejected => self.terms.garden.is_some(),
+        }
+    }
+
+    /// The gate opens: a new element counts from zero.
+    pub(crate) fn admit(&mut self, now: Now) -> Admission {
+        self.admitted = true;
+        self.meter.upload_ms = now.boot_ms;
+        Admission::of(self)
+    }
+
+    /// AAA is asked again after a pause that doubles with each request.
+    pub(crate) fn ask_again(&mut self, now: Now, first_ms: u64, longest_ms: u64) {
+        let pause = first_ms.saturating_mul(1 << self.attempt.saturating_sub(1).min(10)).min(longest_ms);
+        self.auth_retry_ms = Some(now.boot_ms + jitter(self.id, pause));
     }
 
     /// Its length in milliseconds: so far, or for good.

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::Ipv4Addr,
+    ops::Bound,
 };
 
 use lastmile_types::{Attachment, MacAddr, SessionId, SessionKey};
@@ -43,6 +44,10 @@ impl Table {
 
     pub(crate) fn ids(&self) -> Vec<SessionId> {
         self.sessions.keys().copied().collect()
+    }
+
+    pub(crate) fn ids_from(&self, from: Bound<SessionId>) -> impl Iterator<Item = SessionId> {
+        self.sessions.range((from, Bound::Unbounded)).map(|(id, _)| *id)
     }
 
     pub(crate) fn by_ip(&self, ip: Ipv4Addr) -> Option<&Session> {

@@ -6,7 +6,11 @@ use std::collections::BTreeMap;
 
 use jiff::SignedDuration;
 use lastmile_session::*;
-use lastmile_types::{Counters, Event, SessionId};
+use lastmile_types::{
+    Counters, Event, SessionId,
+    config::{Access, OnReject, Policy, WalledGarden},
+    session::AuthState,
+};
 use proptest::prelude::*;
 use world::World;
 
@@ -24,6 +28,7 @@ enum Step {
     Disconnect(usize),
     Restart,
     Policy(u32),
+    Policies { gold: bool, garden: bool, confine: bool, selector: bool },
     Drain,
     Kea { port: u8, ip: u8, mac: u8, age: i64 },
     Forgotten(u8),
@@ -51,6 +56,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0..4_usize).prop_map(Step::Disconnect),
         1 => Just(Step::Restart),
         1 => (1..9_u32).prop_map(Step::Policy),
+        2 => any::<(bool, bool, bool, bool)>()
+            .prop_map(|(gold, garden, confine, selector)| Step::Policies { gold, garden, confine, selector }),
         1 => prop_oneof![9 => Just(Step::Sleep(1)), 1 => Just(Step::Drain)],
     ]
 }
@@ -80,7 +87,12 @@ fn take(world: &mut World, step: Step) {
         Step::Restart => world.restart(),
         Step::Policy(rate) => {
             let mut settings = world.machine.settings().clone();
-            settings.config.policies[0].rates.down_kbps = Some(rate);
+            settings.config.policies.iter_mut().for_each(|policy| policy.rates.down_kbps = Some(rate));
+            world.input(Input::Config(Box::new(settings)));
+        }
+        Step::Policies { gold, garden, confine, selector } => {
+            let mut settings = world.machine.settings().clone();
+            settings.config.policies = policies(gold, garden, confine, selector);
             world.input(Input::Config(Box::new(settings)));
         }
         Step::Drain => world.input(Input::Drain),
@@ -89,6 +101,24 @@ fn take(world: &mut World, step: Step) {
         Step::Pass => world.pass(),
         Step::KeaDown(down) => world.kea = (!down).then(|| world.kea.take().unwrap_or_default()),
     }
+}
+
+/// `gold` exists; rejected subscribers have a garden; accepted ones are confined to it; a selector takes those of line-01.
+fn policies(gold: bool, garden: bool, confine: bool, selector: bool) -> Vec<Policy> {
+    let mut policies = world::settings().config.policies;
+    if garden {
+        policies[1].on_reject = OnReject::WalledGarden;
+    }
+    if confine {
+        policies[1].access = Access::WalledGarden;
+    }
+    policies[1].walled_garden = Some(WalledGarden::default());
+    if selector {
+        policies[1].selector.remote_id = Some("line-01".to_owned());
+        policies[1].default = false;
+    }
+    policies.drain(..usize::from(!gold));
+    policies
 }
 
 /// What was said of one session so far.
@@ -130,6 +160,22 @@ fn holds(world: &World) -> Result<(), TestCaseError> {
         world.machine.sessions().filter(|session| session.admitted).map(|session| session.ip).collect();
     prop_assert_eq!(admitted.len(), world.gate.len(), "the kernel and the machine disagree");
     prop_assert!(admitted.iter().all(|ip| world.gate.contains_key(ip)));
+    Ok(())
+}
+
+/// Whom AAA accepted is let in, whom it rejected into its garden at most; the gate confines whom the machine confines, and nobody
+/// who was never accepted is accounted.
+fn gardens_are_kept(world: &World) -> Result<(), TestCaseError> {
+    let mut confined = 0;
+    for session in world.machine.sessions().filter(|session| session.ending.is_none()) {
+        let garden = session.terms.garden.as_ref();
+        prop_assert_eq!(session.admitted, session.may_pass(), "{:?}", session);
+        prop_assert_eq!(world.gardens.get(&session.ip), garden);
+        prop_assert_eq!(session.accounted, session.auth == AuthState::Authorized);
+        prop_assert_eq!(&session.terms, &Terms::of(&world.machine.settings().config, session), "stale terms");
+        confined += usize::from(garden.is_some());
+    }
+    prop_assert_eq!(world.gardens.len(), confined);
     Ok(())
 }
 
@@ -193,6 +239,7 @@ proptest! {
         for step in steps {
             take(&mut world, step);
             holds(&world)?;
+            gardens_are_kept(&world)?;
             the_dead_stay_dead(&world)?;
             journal_is_enough(&world)?;
         }

@@ -8,6 +8,7 @@ mod world;
 use std::{env, fs, path::Path};
 
 use lastmile_session::*;
+use lastmile_types::config::{OnReject, Policy, WalledGarden};
 use world::{World, address};
 
 const IP: u8 = 50;
@@ -89,6 +90,31 @@ const SCENARIOS: &[Scenario] = &[
         world.started(false);
         world.online(1, IP, 1);
     }),
+    ("garden_reject", confined),
+    ("garden_left", |world| {
+        confined(world);
+        world.renewal(IP, 1);
+        world.accept("gold");
+        world.dhcp(world.unicast(DhcpKind::Release, IP, 1));
+    }),
+    ("policy_edited", |world| {
+        online_with_traffic(world);
+        policies(world, |policies| policies[0].rates.down_kbps = Some(80_000));
+    }),
+    ("policy_deleted", |world| {
+        online_with_traffic(world);
+        policies(world, |policies| drop(policies.remove(0)));
+    }),
+    ("selector", |world| {
+        policies(world, |policies| {
+            policies[0].selector.circuit_id = Some("ar-01|1/*".to_owned());
+            policies[0].selector.user_name = Some("*/line-01/*".to_owned());
+        });
+        for port in [1, 2] {
+            world.dora(port, IP + port, port);
+            world.answer(AuthAnswer::Accept(Box::default()));
+        }
+    }),
     ("untrusted", untrusted),
 ];
 
@@ -96,6 +122,24 @@ fn online_with_traffic(world: &mut World) -> lastmile_types::SessionId {
     let session = world.online(1, IP, 1);
     world.traffic(IP, 1_234);
     session
+}
+
+fn policies(world: &mut World, edit: impl FnOnce(&mut Vec<Policy>)) {
+    let mut settings = world.machine.settings().clone();
+    edit(&mut settings.config.policies);
+    world.input(Input::Config(Box::new(settings)));
+}
+
+/// Rejected into the default policy's walled garden, with traffic in it.
+fn confined(world: &mut World) {
+    policies(world, |policies| {
+        policies[1].on_reject = OnReject::WalledGarden;
+        policies[1].walled_garden = Some(WalledGarden { dns_servers: vec![world::UP0], ..WalledGarden::default() });
+    });
+    world.dora(1, IP, 1);
+    world.answer(AuthAnswer::Reject { message: "unpaid bill".to_owned() });
+    world.traffic(IP, 300);
+    world.sleep(6_000);
 }
 
 /// One message of each kind that is not believed, beside a session that must not notice.

@@ -206,6 +206,18 @@ pub struct Policy {
     pub interim_seconds: Option<u32>,
 }
 
+impl Policy {
+    /// The Filter-Id that chooses it.
+    pub fn filter_id(&self) -> &str {
+        self.filter_id.as_deref().unwrap_or(&self.name)
+    }
+
+    /// Some of its subscribers are confined.
+    fn confines(&self) -> bool {
+        self.access == Access::WalledGarden || self.on_reject == OnReject::WalledGarden
+    }
+}
+
 /// Which subscribers a policy is for, by where and who they are. All given patterns must match; without any, it selects nobody.
 /// A pattern is compared with the whole text form; `*` stands for any octets.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -323,6 +335,9 @@ impl BngConfig {
             if self.access_mode == AccessMode::Routed && pool.next_hop.is_none() {
                 return fail("pools.nextHop", &format!("routed mode needs the router that {} is behind", pool.prefix));
             }
+        }
+        if let Some(policy) = self.policies.iter().find(|policy| policy.confines() && policy.walled_garden.is_none()) {
+            return fail("policies.walledGarden", &format!("policy {} confines subscribers to none", policy.name));
         }
         within("radius.timeoutMs", self.radius.timeout_ms, 100, 60_000)?;
         within("radius.retries", self.radius.retries, 0, 10)?;

@@ -6,6 +6,8 @@
 //! - `POST /v1/drain` stops every session; [`BngStatus::drained`] tells when that is done and published. It holds across
 //!   restarts until `DELETE /v1/drain` lets sessions start again.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -41,10 +43,13 @@ pub struct BngStatus {
     /// Every session is stopped, accounted, and its events are committed.
     pub drained: bool,
     /// Dropped messages by label, since the daemon started.
-    pub drops: std::collections::BTreeMap<String, u64>,
+    pub drops: BTreeMap<String, u64>,
     /// How sessions and the DHCP server's leases differed.
     #[serde(default)]
     pub leases: LeaseDrift,
+    /// How sessions and policies go together.
+    #[serde(default)]
+    pub policies: PolicyUse,
     /// When this was said.
     pub at: Timestamp,
 }
@@ -98,6 +103,22 @@ pub struct LeaseDrift {
     pub stopped: u64,
     /// Sessions whose subscriber had moved to another lease.
     pub moved: u64,
+}
+
+/// How sessions and policies go together.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PolicyUse {
+    /// Sessions by the policy in force.
+    pub sessions: BTreeMap<String, u32>,
+    /// Sessions that reach a walled garden only.
+    pub confined: u32,
+    /// Sessions whose Filter-Id names no policy: the next in precedence applies.
+    pub unknown: u32,
+    /// Of those, how many by Filter-Id; at most 64 Filter-Ids.
+    pub unknown_filter_ids: BTreeMap<String, u32>,
+    /// Sessions whose policy was deleted while it applied, by its name, since the daemon started; the last 64 names at most.
+    pub fell_back: BTreeMap<String, u64>,
 }
 
 /// What came of an order to disconnect.

@@ -3,7 +3,7 @@
 use std::{fmt::Write, io};
 
 use axum::{Router, extract::State, http::header::CONTENT_TYPE, response::IntoResponse, routing::get};
-use lastmile_types::status::BngStatus;
+use lastmile_types::status::{BngStatus, PolicyUse};
 use tokio::{net::TcpListener, sync::watch};
 
 /// Serves for ever.
@@ -59,8 +59,29 @@ fn render(status: &BngStatus) -> String {
     for (kind, count) in healed {
         let _ = writeln!(text, "lastmile_bng_lease_drift_total{{kind=\"{kind}\"}} {count}");
     }
+    policies(&mut text, &status.policies);
     text.push_str("# EOF\n");
     text
+}
+
+/// By the policies' names, which are Kubernetes': what RADIUS sent as Filter-Id is no label.
+fn policies(text: &mut String, found: &PolicyUse) {
+    family(text, "lastmile_bng_policy_sessions", "gauge", "Sessions by the policy in force.");
+    for (policy, count) in &found.sessions {
+        let _ = writeln!(text, "lastmile_bng_policy_sessions{{policy=\"{policy}\"}} {count}");
+    }
+    let gauges = [
+        ("lastmile_bng_sessions_confined", "Sessions that reach a walled garden only.", found.confined),
+        ("lastmile_bng_filter_id_unknown", "Sessions whose Filter-Id names no policy.", found.unknown),
+    ];
+    for (name, help, value) in gauges {
+        family(text, name, "gauge", help);
+        let _ = writeln!(text, "{name} {value}");
+    }
+    family(text, "lastmile_bng_policy_fall_backs", "counter", "Sessions whose policy was deleted while it applied.");
+    for (policy, count) in &found.fell_back {
+        let _ = writeln!(text, "lastmile_bng_policy_fall_backs_total{{policy=\"{policy}\"}} {count}");
+    }
 }
 
 fn family(text: &mut String, name: &str, kind: &str, help: &str) {

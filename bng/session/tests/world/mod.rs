@@ -37,6 +37,8 @@ pub struct World {
     pub machine: Machine,
     pub boot_ms: u64,
     pub gate: BTreeMap<Ipv4Addr, Counters>,
+    /// The walled gardens of those whom the gate confines.
+    pub gardens: BTreeMap<Ipv4Addr, String>,
     pub journal: Vec<Record>,
     pub events: Vec<RecordedEvent>,
     pub accounting: Vec<AccountingRecord>,
@@ -59,6 +61,7 @@ impl World {
             machine: Machine::new(settings(), Snapshot::default()),
             boot_ms: 1_000_000,
             gate: BTreeMap::new(),
+            gardens: BTreeMap::new(),
             journal: Vec::new(),
             events: Vec::new(),
             accounting: Vec::new(),
@@ -126,14 +129,20 @@ impl World {
             Action::Admit(admission) => {
                 let before = self.gate.insert(admission.ip, Counters::default());
                 assert_eq!(before, None, "{} was admitted twice", admission.ip);
+                self.confine(admission);
                 None
             }
             Action::SetLimits(admission) => {
                 assert!(self.gate.contains_key(&admission.ip), "limits of {} that is not admitted", admission.ip);
+                self.confine(admission);
                 None
             }
-            Action::Evict { session, ip } => Some(Input::Evicted { session, counters: self.gate.remove(&ip) }),
+            Action::Evict { session, ip } => {
+                self.gardens.remove(&ip);
+                Some(Input::Evicted { session, counters: self.gate.remove(&ip) })
+            }
             Action::EvictStray { ip } => {
+                self.gardens.remove(&ip);
                 self.gate.remove(&ip);
                 None
             }
@@ -159,6 +168,13 @@ impl World {
                 None
             }
             _ => None,
+        }
+    }
+
+    fn confine(&mut self, admission: Admission) {
+        match admission.garden {
+            Some(garden) => drop(self.gardens.insert(admission.ip, garden)),
+            None => drop(self.gardens.remove(&admission.ip)),
         }
     }
 

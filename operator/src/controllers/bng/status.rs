@@ -11,8 +11,15 @@ use crate::{endpoint, observe::Observation};
 /// A gateway that has not answered for so long is Unreachable.
 const PATIENCE: SignedDuration = SignedDuration::from_secs(5);
 /// The conditions that the gateway itself reports, besides ConfigApplied.
-const REPORTED: [&str; 6] =
-    ["LinksReady", "PoolsMatch", "DhcpReachable", "RadiusReachable", "EventsFlowing", "LeasesReconciled"];
+const REPORTED: [&str; 7] = [
+    "LinksReady",
+    "PoolsMatch",
+    "DhcpReachable",
+    "RadiusReachable",
+    "EventsFlowing",
+    "LeasesReconciled",
+    "PoliciesFound",
+];
 /// Of those, what Ready needs.
 const NEEDED: [&str; 3] = ["LinksReady", "DhcpReachable", "RadiusReachable"];
 

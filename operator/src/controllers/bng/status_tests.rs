@@ -34,6 +34,7 @@ fn word(revision: &str, bad: &str) -> Word {
         "RadiusReachable",
         "EventsFlowing",
         "LeasesReconciled",
+        "PoliciesFound",
     ];
     let conditions: Vec<_> = kinds
         .iter()
