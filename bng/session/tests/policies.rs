@@ -71,26 +71,27 @@ fn radius_goes_before_filter_id_before_selector_before_default() {
     let rates = Rates { down_kbps: Some(1), ..Rates::default() };
     let grant =
         |filter_id: Option<&str>, rates| Grant { filter_id: filter_id.map(Into::into), rates, ..Grant::default() };
-    let cases: &[(&[&Policy], Grant, Option<&str>, Option<u32>, Option<u32>, u32)] = &[
-        (&all, grant(Some("GOLD"), Some(rates)), Some("gold"), Some(1), None, 90),
-        (&all, grant(Some("GOLD"), None), Some("gold"), Some(2), None, 90),
-        (&all, grant(Some("gold"), None), Some("selected"), Some(3), Some(70), 60),
-        (&all, grant(None, Some(rates)), Some("selected"), Some(1), Some(70), 60),
-        (&all, grant(None, None), Some("selected"), Some(3), Some(70), 60),
-        (&[&also, &selected, &default], grant(None, None), Some("also"), Some(4), None, 60),
-        (&[&default, &also], grant(None, None), Some("also"), Some(4), None, 60),
-        (&[&by_id, &default], grant(None, None), Some("default"), Some(5), Some(80), 60),
-        (&[&by_id], grant(None, None), None, None, None, 60),
-        (&[&by_id], grant(None, Some(rates)), None, Some(1), None, 60),
+    type Said = (Option<&'static str>, Option<u32>, Option<u32>, u32);
+    let cases: &[(&[&Policy], Grant, Said)] = &[
+        (&all, grant(Some("GOLD"), Some(rates)), (Some("gold"), Some(1), None, 90)),
+        (&all, grant(Some("GOLD"), None), (Some("gold"), Some(2), None, 90)),
+        (&all, grant(Some("gold"), None), (Some("selected"), Some(3), Some(70), 60)),
+        (&all, grant(None, Some(rates)), (Some("selected"), Some(1), Some(70), 60)),
+        (&all, grant(None, None), (Some("selected"), Some(3), Some(70), 60)),
+        (&[&also, &selected, &default], grant(None, None), (Some("also"), Some(4), None, 60)),
+        (&[&default, &also], grant(None, None), (Some("also"), Some(4), None, 60)),
+        (&[&by_id, &default], grant(None, None), (Some("default"), Some(5), Some(80), 60)),
+        (&[&by_id], grant(None, None), (None, None, None, 60)),
+        (&[&by_id], grant(None, Some(rates)), (None, Some(1), None, 60)),
     ];
-    for (policies, grant, name, down, idle, interim) in cases {
+    for (policies, grant, expected) in cases {
         let mut world = World::new();
         with(&mut world, policies.iter().map(|policy| (*policy).clone()).collect());
         world.dora(1, IP, 1);
         let id = world.answer(AuthAnswer::Accept(Box::new(grant.clone()))).unwrap();
         let terms = session(&world, id).terms;
         let said = (terms.policy.as_deref(), terms.rates.down_kbps, terms.idle_timeout_seconds, terms.interim_seconds);
-        assert_eq!(said, (*name, *down, *idle, *interim), "{grant:?}");
+        assert_eq!(said, *expected, "{grant:?}");
     }
 }
 
