@@ -1,6 +1,9 @@
 //! Access routers: discovered by the DHCP that comes through them, watched by ping while that is quiet.
 
-use std::{collections::BTreeMap, net::Ipv4Addr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::Ipv4Addr,
+};
 
 use lastmile_types::{Attachment, Event, Octets, Timestamp, event::RouterUpdate};
 use serde::{Deserialize, Serialize};
@@ -50,11 +53,16 @@ impl Router {
 #[derive(Debug, Default)]
 pub(crate) struct Routers {
     known: BTreeMap<String, (u64, Router)>,
+    /// When each is looked at: at its next ping or before, for a sign of life only moves the ping.
+    pings: BTreeSet<(u64, String)>,
 }
 
 impl Routers {
     pub(crate) fn restore(routers: BTreeMap<String, Router>) -> Self {
-        Self { known: routers.into_iter().map(|(name, router)| (name, (0, router))).collect() }
+        Self {
+            pings: routers.keys().map(|name| (0, name.clone())).collect(),
+            known: routers.into_iter().map(|(name, router)| (name, (0, router))).collect(),
+        }
     }
 
     pub(crate) fn snapshot(&self) -> BTreeMap<String, Router> {
@@ -62,17 +70,27 @@ impl Routers {
     }
 
     pub(crate) fn next_deadline(&self) -> Option<u64> {
-        self.known.values().map(|(at, _)| *at).min()
+        self.pings.first().map(|(at, _)| *at)
     }
 
     /// Whom to ping now; each is due again one interval later.
     pub(crate) fn due(&mut self, boot_ms: u64, interval_ms: u64) -> Vec<(String, Ipv4Addr)> {
-        let due = self.known.values_mut().filter(|(at, _)| *at <= boot_ms);
-        due.map(|(at, router)| {
-            *at = boot_ms + interval_ms;
-            (router.name.clone(), router.address)
-        })
-        .collect()
+        let mut due = Vec::new();
+        while let Some((_, name)) = self.pings.first().filter(|(at, _)| *at <= boot_ms).cloned() {
+            self.pings.pop_first();
+            let Some((at, router)) = self.known.get_mut(&name) else { continue };
+            if *at <= boot_ms {
+                *at = boot_ms + interval_ms;
+                due.push((name.clone(), router.address));
+            }
+            self.pings.insert((*at, name));
+        }
+        due
+    }
+
+    fn insert(&mut self, next_ping: u64, router: Router) {
+        self.pings.insert((next_ping, router.name.clone()));
+        self.known.insert(router.name.clone(), (next_ping, router));
     }
 }
 
@@ -120,7 +138,7 @@ impl Machine {
             first_seen: now.wall,
             last_seen: now.wall,
         };
-        self.routers.known.insert(router.name.clone(), (next_ping, router.clone()));
+        self.routers.insert(next_ping, router.clone());
         self.say_router(now, router, effects);
     }
 
@@ -141,5 +159,36 @@ impl Machine {
     fn say_router(&mut self, now: Now, router: Router, effects: &mut Effects) {
         self.say(now, Event::RouterUpdate(router.update()), effects);
         effects.record.changes.push(Change::Router(Box::new(router)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn router(number: u8) -> Router {
+        let address = Ipv4Addr::new(10, 0, 0, number);
+        Router {
+            name: format!("ar-{number:03}"),
+            raw_id: Octets::default(),
+            giaddr: address,
+            address,
+            alive: true,
+            rtt_us: None,
+            first_seen: Timestamp::UNIX_EPOCH,
+            last_seen: Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    #[test]
+    fn each_is_pinged_once_an_interval_unless_dhcp_proved_it_alive() {
+        let mut routers = Routers::default();
+        (0..200).for_each(|number| routers.insert(u64::from(number), router(number)));
+        assert_eq!(routers.next_deadline(), Some(0));
+        assert_eq!(routers.due(99, 1_000).len(), 100);
+        assert_eq!(routers.due(99, 1_000), [], "each is due again one interval later");
+        routers.known.get_mut("ar-100").expect("inserted").0 = 5_000;
+        assert_eq!(routers.due(101, 1_000).len(), 1, "a sign of life defers the ping");
+        assert_eq!(routers.pings.len(), routers.known.len());
     }
 }
