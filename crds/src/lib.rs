@@ -17,7 +17,10 @@ pub use bng::{
     Placement, Pool, Radius, RadiusServer, Resources, Routers, SecretKey,
 };
 pub use bng_status::{BngStatus, SessionCounts};
-pub use policy::{Rates, Selector, SubscriberPolicy, SubscriberPolicySpec, SubscriberPolicyStatus};
+pub use policy::{
+    Access, Enforcement, OnReject, Portal, Rates, Selector, SubscriberPolicy, SubscriberPolicySpec,
+    SubscriberPolicyStatus, WalledGarden,
+};
 pub use text::{Ipv4, Prefix};
 
 mod bng_status;

@@ -96,3 +96,54 @@ fn a_burst_needs_a_rate() {
     );
     assert_eq!(refusals::<SubscriberPolicy>(&policy(json!({ "upBurstKbit": 512 }))), ["upBurstKbit needs upKbps"]);
 }
+
+/// What the API server does before it checks the rules.
+fn with_defaults(mut spec: Value) -> Value {
+    let fill = |object: &mut Value, field: &str, value: Value| {
+        if object[field].is_null() {
+            object[field] = value;
+        }
+    };
+    for (field, value) in [("access", json!("Full")), ("onReject", json!("Drop")), ("selector", json!({}))] {
+        fill(&mut spec, field, value);
+    }
+    fill(&mut spec["selector"], "default", json!(false));
+    if !spec["walledGarden"].is_null() {
+        fill(&mut spec["walledGarden"], "destinations", json!([]));
+    }
+    json!({ "metadata": { "name": "unpaid" }, "spec": spec })
+}
+
+#[test]
+fn a_walled_garden_is_there_where_it_is_needed() {
+    let garden = json!({ "destinations": ["203.0.113.0/24"], "dnsServers": ["10.231.2.1"], "portal": { "address": "203.0.113.1" } });
+    let refusals = |spec: Value| refusals::<SubscriberPolicy>(&with_defaults(spec));
+    let accepted = [
+        json!({}),
+        json!({ "access": "WalledGarden", "walledGarden": garden }),
+        json!({ "onReject": "WalledGarden", "walledGarden": garden, "selector": { "default": true } }),
+        json!({ "onReject": "WalledGarden", "walledGarden": garden, "selector": { "remoteId": "line-*" } }),
+        json!({ "walledGarden": { "portal": { "address": "203.0.113.1" } } }),
+    ];
+    for spec in accepted {
+        assert_eq!(refusals(spec.clone()), Vec::<String>::new(), "{spec}");
+    }
+    let refused = [
+        (json!({ "access": "WalledGarden" }), "say what confined subscribers reach"),
+        (json!({ "onReject": "WalledGarden", "selector": { "default": true } }), "say what confined subscribers reach"),
+        (
+            json!({ "onReject": "WalledGarden", "walledGarden": garden }),
+            "RADIUS names no Filter-Id for whom it rejects",
+        ),
+        (json!({ "walledGarden": { "dnsServers": ["10.231.2.1"] } }), "a DNS server alone leads nowhere"),
+        (
+            json!({ "walledGarden": { "destinations": ["203.0.113.1/24"] } }),
+            "without bits set behind the prefix length",
+        ),
+        (json!({ "walledGarden": { "portal": { "address": "portal.example" } } }), "must be an IPv4 address"),
+    ];
+    for (spec, words) in refused {
+        let said = refusals(spec.clone());
+        assert!(said.iter().any(|sentence| sentence.contains(words)), "{spec}: {said:?}");
+    }
+}

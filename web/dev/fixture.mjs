@@ -150,8 +150,18 @@ const traffic = () => Array.from({ length: 90 }, (_, i) => ({ at: iso(Date.now()
 /** @type {S["Router"][]} */
 const routers = [1, 2, 3, 4].map((n) => ({ namespace: "edge", bng: n < 3 ? "bng-01" : "bng-02", name: `ar-0${n}`, giaddr: `100.64.${n}.1`, alive: n !== 4, rttUs: n === 4 ? null : 300 + n * 110, firstSeen: iso(start - 9 * 86_400_000), lastSeen: iso(start - (n === 4 ? 25 * MINUTE : 3000)), sessions: 60 }));
 
-/** @type {S["Policy"][]} */
-const policies = [["gold", 100_000, 20_000], ["silver", 20_000, 5_000]].map(([name, downKbps, upKbps], i) => ({ namespace: "edge", name: String(name), uid: uuid(900 + i), generation: 1, phase: "Ready", conditions: [condition("Ready", "True", "Applied", "")], spec: { selector: { default: i === 1 }, rates: { downKbps, upKbps }, idleTimeoutSeconds: 1800 }, observedAt: iso(start) }));
+/** @param {string} name @param {number} i @param {Record<string, unknown>} spec @returns {S["Policy"]} */
+const policy = (name, i, spec) => ({ namespace: "edge", name, uid: uuid(900 + i), generation: 1, phase: "Compiled", conditions: [condition("Compiled", "True", "Compiled", "")], spec, observedAt: iso(start) });
+const policies = [
+  policy("gold", 0, { rates: { downKbps: 100_000, upKbps: 20_000 }, enforcement: "Shape", idleTimeoutSeconds: 1800 }),
+  policy("silver", 1, { selector: { default: true }, rates: { downKbps: 20_000, upKbps: 5_000 } }),
+  policy("unpaid", 2, {
+    selector: { remoteId: "line-*", priority: 10 },
+    rates: { downKbps: 512, upKbps: 512 },
+    onReject: "WalledGarden",
+    walledGarden: { destinations: ["198.51.100.0/24"], dnsServers: ["198.51.100.53"], portal: { address: "198.51.100.80" } },
+  }),
+];
 
 /** @template T @param {T[]} items @param {URL} url */
 function page(items, url) {

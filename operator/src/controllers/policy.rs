@@ -65,6 +65,28 @@ async fn reconcile(policy: Arc<SubscriberPolicy>, context: Arc<Context>) -> Resu
     Ok(Action::requeue(PERIOD))
 }
 
+fn finding(policy: &SubscriberPolicy, outcome: Option<&Compiled>, all: &[(String, Compiled)]) -> Finding {
+    let default = all.iter().find_map(|(name, other)| match other {
+        Compiled::Applied(other) if other.default => Some(name),
+        _ => None,
+    });
+    match (outcome, default) {
+        (Some(Compiled::Applied(applied)), Some(other)) if policy.spec.selector.default && !applied.default => {
+            let message = format!("the gateways of the namespace have it; the default is SubscriberPolicy {other}");
+            Finding::good("Compiled", message)
+        }
+        (Some(Compiled::Applied(_)), _) => Finding::good("Compiled", "the gateways of the namespace have it"),
+        (Some(Compiled::SameFilterId(other)), _) => Finding::bad(
+            "SameFilterId",
+            format!(
+                "SubscriberPolicy {other} has the same Filter-Id and counts: give one of them another selector.filterId"
+            ),
+        ),
+        (Some(Compiled::Invalid(problem)), _) => Finding::bad("Invalid", format!("{problem}: no gateway has it")),
+        (None, _) => Finding::unknown("Pending", "it was just made, or is being deleted"),
+    }
+}
+
 fn status(
     policy: &SubscriberPolicy,
     all: &[SubscriberPolicy],
@@ -74,17 +96,9 @@ fn status(
 ) -> SubscriberPolicyStatus {
     let name = policy.name_any();
     let previous = policy.status.clone().unwrap_or_default();
-    let outcome = compile(all).into_iter().find(|(other, _)| *other == name).map(|(_, outcome)| outcome);
-    let finding = match &outcome {
-        Some(Compiled::Applied(_)) => Finding::good("Compiled", "the gateways of the namespace have it"),
-        Some(Compiled::SameFilterId(other)) => Finding::bad(
-            "SameFilterId",
-            format!(
-                "SubscriberPolicy {other} has the same Filter-Id and counts: give one of them another selector.filterId"
-            ),
-        ),
-        None => Finding::unknown("Pending", "it was just made, or is being deleted"),
-    };
+    let compiled = compile(all);
+    let outcome = compiled.iter().find(|(other, _)| *other == name).map(|(_, outcome)| outcome);
+    let finding = finding(policy, outcome, &compiled);
     let applied = matches!(outcome, Some(Compiled::Applied(_)));
     SubscriberPolicyStatus {
         down: Some(rate_text(policy.spec.rates.down_kbps)),

@@ -2,6 +2,7 @@
 
 use ipnet::Ipv4Net;
 use k8s_openapi::ByteString;
+use lastmile_crds::SubscriberPolicy;
 use serde_json::{Value, json};
 
 use super::{
@@ -15,12 +16,32 @@ fn image() -> Image {
     Image { reference: "lastmile/bng:0123abcd".into(), pull_policy: "Never".into(), log: "info".into() }
 }
 
+fn gold() -> SubscriberPolicy {
+    policy("gold", json!({ "rates": { "downKbps": 100_000, "upKbps": 50_000 }, "enforcement": "Shape" }))
+}
+
+/// With everything that a policy can say.
+fn unpaid() -> SubscriberPolicy {
+    let spec = json!({
+        "selector": { "circuitId": "ar-0*", "remoteId": "line-08", "userName": "*/line-08/*", "priority": 10, "default": true },
+        "rates": { "downKbps": 512, "upKbps": 512 },
+        "access": "WalledGarden",
+        "onReject": "WalledGarden",
+        "walledGarden": {
+            "destinations": ["203.0.113.0/24"],
+            "dnsServers": ["10.231.2.1"],
+            "portal": { "address": "203.0.113.1", "port": 8080 },
+        },
+    });
+    policy("unpaid", spec)
+}
+
 fn rendered(bng: &lastmile_crds::BNG) -> Result<Rendered, super::config::Problem> {
     let protected: Vec<Ipv4Net> = ["10.231.0.0/24", "10.96.0.0/16"].map(|net| net.parse().unwrap()).into();
     render(&Ingredients {
         bng,
         address: [10, 231, 0, 11].into(),
-        policies: applied(&[policy("gold", json!({ "rates": { "downKbps": 100_000, "upKbps": 50_000 } }))]),
+        policies: applied(&[gold(), unpaid()]),
         protected,
         secrets: &secrets(),
         material: &material(),
@@ -123,6 +144,31 @@ fn of_two_policies_with_one_filter_id_the_first_counts() {
     let mut going = policy("gold", json!({}));
     going.metadata.deletion_timestamp = Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(NOW));
     assert_eq!(applied(&[going]), []);
+}
+
+#[test]
+fn the_higher_priority_comes_first_and_then_the_name() {
+    let named =
+        |name: &str, priority: i32| policy(name, json!({ "selector": { "priority": priority, "default": true } }));
+    let all = [named("a", 0), named("c", 7), named("b", 7), named("d", 9)];
+    let order: Vec<_> = applied(&all).into_iter().map(|policy| (policy.name, policy.default)).collect();
+    let expected = [("d", true), ("b", false), ("c", false), ("a", false)];
+    assert_eq!(order, expected.map(|(name, default)| (name.to_owned(), default)));
+}
+
+/// The API server refuses such text; an object of before its rules stops nobody else.
+#[test]
+fn a_policy_without_meaning_is_left_out_and_says_why() {
+    let garden = |garden: Value| policy("odd", json!({ "walledGarden": garden }));
+    for (spec, words) in [
+        (json!({ "destinations": ["everything"] }), "\"everything\" is no IPv4 network"),
+        (json!({ "dnsServers": ["dns"] }), "\"dns\" is no IPv4 address"),
+        (json!({ "portal": { "address": "10.0.0.1", "port": 0x10000 } }), "65536 is no TCP port"),
+    ] {
+        let compiled = compile(&[garden(spec), gold()]);
+        assert_eq!(compiled[1].1, Compiled::Invalid(words.to_owned()));
+        assert_eq!(applied(&[garden(json!({ "dnsServers": ["dns"] })), gold()]).len(), 1);
+    }
 }
 
 #[test]

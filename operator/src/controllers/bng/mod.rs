@@ -2,6 +2,7 @@
 
 pub mod conditions;
 mod drain;
+mod fall_backs;
 mod placement;
 mod plan;
 pub mod publish;

@@ -18,6 +18,7 @@ use serde_json::json;
 
 use super::{
     MANAGER,
+    fall_backs::FallBacks,
     status::{Prepared, status},
 };
 use crate::{Chain, context::Context};
@@ -38,6 +39,7 @@ struct Entry {
     prepared: Prepared,
     written: BngStatus,
     at: Option<Instant>,
+    fall_backs: FallBacks,
 }
 
 /// Whether the status in Kubernetes is the latest.
@@ -61,6 +63,7 @@ impl Published {
                     prepared: prepared.clone(),
                     written,
                     at: None,
+                    fall_backs: FallBacks::default(),
                 }))
             };
             entries.entry(id.clone()).or_insert_with(fresh).clone()
@@ -85,7 +88,10 @@ pub async fn publish(context: &Context, id: &BngId) -> Outcome {
     let entry = context.published.entries.lock().unwrap_or_else(PoisonError::into_inner).get(id).cloned();
     let Some(entry) = entry else { return Outcome::Current };
     let mut entry = entry.lock().await;
-    let fresh = status(&entry.prepared, &context.observers.observation(id), &entry.written, Timestamp::now());
+    let observation = context.observers.observation(id);
+    let bng = entry.bng.clone();
+    entry.fall_backs.announce(context, &bng, observation.status.as_deref()).await;
+    let fresh = status(&entry.prepared, &observation, &entry.written, Timestamp::now());
     if fresh == entry.written {
         return Outcome::Current;
     }
