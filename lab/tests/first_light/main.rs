@@ -8,6 +8,7 @@ mod gateway;
 mod kubernetes;
 mod lab;
 mod life;
+mod policy;
 mod record;
 mod restart;
 
@@ -32,6 +33,9 @@ const CHECKS: &[(&str, Check)] = &[
     ("subscribers_reach_neither_node_nor_services", gateway::protected_networks),
     ("traffic_is_counted_for_the_subscriber", gateway::traffic_is_counted),
     ("a_malformed_frame_is_counted_and_dropped", gateway::malformed_frame_is_counted),
+    ("an_edited_policy_reaches_live_sessions", policy::edited),
+    ("a_deleted_policy_falls_back_and_says_so", policy::deleted),
+    ("a_rejected_subscriber_reaches_its_walled_garden_only", policy::garden),
     ("every_kind_of_event_and_every_table_is_there", record::events_and_tables),
     ("the_dashboard_shows_sessions_and_bngs", gateway::dashboard),
     ("a_gateway_killed_goes_on_where_it_was", restart::gateway_killed),
