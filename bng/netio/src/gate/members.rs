@@ -5,33 +5,49 @@ use std::{
     net::Ipv4Addr,
 };
 
-use lastmile_types::{Counters, session::Rates};
+use lastmile_types::{Counters, MacAddr, session::Rates};
 
 use super::{
-    Admitted,
+    Admitted, Terms,
     element::{self, Count, Direction, Element, Limit},
+    names::{self, BOUND, CONFINED},
+    sets,
 };
 use crate::netlink::{Message, Reply};
 
 /// An admitted subscriber, as far as the kernel does not know it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Member {
     pub up: Side,
     pub down: Side,
+    pub place: Place,
 }
 
 /// One direction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Side {
     pub limit: Option<Limit>,
-    /// What passed between the reading of an old element and its replacement; see `Gate::set_rates`.
+    /// What passed between the reading of an old element and its replacement; see `Gate::set_limits`.
     pub carry: Count,
 }
 
+/// Where it may come from and where it may go.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Place {
+    pub mac: Option<MacAddr>,
+    /// Empty = a garden that is no more: it is confined, and reaches nothing.
+    pub garden: Option<Box<str>>,
+}
+
 impl Member {
-    pub fn new(rates: &Rates) -> Self {
+    pub fn new(terms: &Terms) -> Self {
         let side = |kbps, burst| Side { limit: Limit::new(kbps, burst), carry: Count::default() };
-        Self { up: side(rates.up_kbps, rates.up_burst_kbit), down: side(rates.down_kbps, rates.down_burst_kbit) }
+        let rates = &terms.rates;
+        Self {
+            up: side(rates.up_kbps, rates.up_burst_kbit),
+            down: side(rates.down_kbps, rates.down_burst_kbit),
+            place: Place { mac: terms.mac, garden: terms.garden.as_deref().map(Into::into) },
+        }
     }
 
     pub fn side(&self, direction: Direction) -> &Side {
@@ -43,18 +59,34 @@ impl Member {
     }
 
     pub fn admitted(&self, up: &Element, down: &Element) -> Admitted {
-        let (sent, received) = (up.count.plus(self.up.carry), down.count.plus(self.down.carry));
-        let counters = Counters {
-            input_octets: received.octets,
-            output_octets: sent.octets,
-            input_packets: received.packets,
-            output_packets: sent.packets,
-        };
         let kbps = |element: &Element| element.limit.map(|limit| (limit.rate / 125) as u32);
         let burst = |element: &Element| element.limit.map(|limit| limit.burst / 125);
         let rates =
             Rates { down_kbps: kbps(down), up_kbps: kbps(up), down_burst_kbit: burst(down), up_burst_kbit: burst(up) };
-        Admitted { ip: up.ip, counters, rates }
+        let terms = Terms { rates, mac: self.place.mac, garden: self.place.garden.as_deref().map(str::to_owned) };
+        Admitted { ip: up.ip, counters: self.counters(up, down), terms }
+    }
+
+    pub fn counters(&self, up: &Element, down: &Element) -> Counters {
+        let (sent, received) = (up.count.plus(self.up.carry), down.count.plus(self.down.carry));
+        Counters {
+            input_octets: received.octets,
+            output_octets: sent.octets,
+            input_packets: received.packets,
+            output_packets: sent.packets,
+        }
+    }
+}
+
+impl Place {
+    /// Puts it into the sets, or takes it out.
+    pub fn messages(&self, kind: i32, table: &str, ip: Ipv4Addr) -> Vec<Message> {
+        let about = |set: &str, key: &[u8]| sets::element(kind, table, set, key);
+        let confined = self.garden.iter().map(|_| about(CONFINED, &ip.octets()));
+        let known = self.garden.iter().filter(|name| !name.is_empty());
+        let garden = known.map(|name| about(&names::garden(name), &ip.octets()));
+        let bound = self.mac.iter().map(|mac| about(BOUND, &sets::bound_key(ip, *mac)));
+        confined.chain(garden).chain(bound).collect()
     }
 }
 
@@ -79,6 +111,7 @@ pub struct Pending {
 impl Pending {
     pub fn admit(&mut self, table: &str, ip: Ipv4Addr, member: &Member) {
         self.touched.insert(ip);
+        self.messages.extend(member.place.messages(libc::NFT_MSG_NEWSETELEM, table, ip));
         for direction in [Direction::Up, Direction::Down] {
             let element = Element { ip, count: Count::default(), limit: member.side(direction).limit };
             let flags = libc::NLM_F_CREATE;
@@ -88,11 +121,12 @@ impl Pending {
 
     pub fn evict(&mut self, table: &str, ip: Ipv4Addr, member: Member) {
         self.touched.insert(ip);
-        self.evicted.push((ip, member));
         for direction in [Direction::Up, Direction::Down] {
             let flags = libc::NLM_F_ECHO;
             self.messages.push(element::message(libc::NFT_MSG_DELSETELEM, flags, table, direction, ip, None));
         }
+        self.messages.extend(member.place.messages(libc::NFT_MSG_DELSETELEM, table, ip));
+        self.evicted.push((ip, member));
     }
 }
 

@@ -4,127 +4,110 @@
 //! admitted subscriber has one element in each; the element polices and counts, so one lookup is gate, limit and counter at
 //! once and no rule belongs to a subscriber. The counter stands behind the limit: what is counted was let through.
 //!
+//! Before that a packet's source is checked: it comes in a frame of the access router that its address is behind, or, on the
+//! gateway's own link, in the subscriber's own (set `bound`). What does not is dropped and counted by router. Subscribers in the set
+//! `confined` reach only their walled garden, one set and one chain each.
+//!
 //! Every base chain accepts by default and its rules match the subscriber interfaces only, so nothing else on the node is
 //! touched. Elements outlive the process: [`Gate::open`] adopts them and replaces the rules around them in one transaction.
 
-use std::{collections::BTreeMap, ffi::CString, io, net::Ipv4Addr};
+use std::{collections::BTreeMap, io, net::Ipv4Addr};
 
-use ipnet::Ipv4Net;
-use lastmile_types::{BngId, Counters, session::Rates};
+use crate::{
+    Error,
+    conntrack::Conntrack,
+    netlink::{Netlink, Reply},
+};
 
-use crate::Error;
-
+mod adopt;
+mod change;
 pub(crate) mod classes;
+mod config;
 mod element;
+mod express;
 mod members;
+mod names;
 mod plan;
 mod rules;
+mod sets;
+mod term;
+mod terms;
 
-use crate::netlink::{self, Message, Netlink, Reply};
+pub use change::{Admitted, Change, Final, Terms};
+pub use config::{GateConfig, Pool, Routers};
 pub(crate) use element::Direction;
-use element::{Count, Element};
-use members::{Member, Pending, Side, collect_deleted};
+use element::Element;
+use members::{Member, Pending, collect_deleted};
+pub(crate) use names::table as table_name;
 
-/// Changes per transaction: an echo for each must fit the socket's buffer, and forwarding waits for none of them.
-const CHUNK: usize = 256;
-const NFTA_CHAIN_TABLE: u16 = 1;
-const NFTA_CHAIN_NAME: u16 = 3;
-
-/// What the gate's rules are made from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GateConfig {
-    /// Names the table.
-    pub bng_id: BngId,
-    /// Interfaces towards subscribers; at least one.
-    pub subscriber: Vec<String>,
-    /// Interfaces towards the internet; a subscriber's packets leave by these only (or to another admitted subscriber).
-    pub uplink: Vec<String>,
-    /// Interfaces towards the DHCP servers; no UDP port 67 or 68 is forwarded from or to them.
-    pub dhcp: Vec<String>,
-    /// The gateway's addresses on the subscriber side: they answer ICMP echo and nothing else.
-    pub gateways: Vec<Ipv4Addr>,
-    /// The subscribers' prefixes; their traffic is kept out of conntrack.
-    pub pools: Vec<Ipv4Net>,
-    /// Networks that no subscriber may reach (node, pod, service, management, DHCP); dropped before any DNAT.
-    pub protected: Vec<Ipv4Net>,
-    /// The most subscribers at once; a hard limit of the kernel's sets. An existing table keeps the size it was made with.
-    pub size: u32,
-    /// Packets of subscribers who have a class go there; see [`crate::shaper`].
-    pub shaped: bool,
-}
-
-/// A subscriber that the kernel lets through.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Admitted {
-    /// The subscriber.
-    pub ip: Ipv4Addr,
-    /// Since it was admitted: IP octets and packets that passed the gate, whichever process admitted it.
-    pub counters: Counters,
-    /// How it is policed, as the kernel holds it: a burst is always given where a rate is.
-    pub rates: Rates,
-}
-
-/// What to change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Change {
-    /// Let a subscriber through, counting from zero. One that is already there keeps its counters and gets these limits.
-    Admit {
-        /// The subscriber.
-        ip: Ipv4Addr,
-        /// Policed when a rate is given. A burst defaults to 125 ms of the rate and is at least 64 KiB.
-        rates: Rates,
-    },
-    /// Police at other rates; the counters go on. A subscriber that is not there stays out.
-    SetRates {
-        /// The subscriber.
-        ip: Ipv4Addr,
-        /// `None` in a direction = unlimited.
-        rates: Rates,
-    },
-    /// Shut a subscriber out. One that is not there is no error and has no [`Final`].
-    Evict {
-        /// The subscriber.
-        ip: Ipv4Addr,
-    },
-}
-
-/// The last counters of an evicted subscriber: nothing was let through after they were read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Final {
-    /// The subscriber.
-    pub ip: Ipv4Addr,
-    /// Exact.
-    pub counters: Counters,
-}
+/// Messages per transaction: an echo for each must fit the socket's buffer, and forwarding waits for none of them.
+const CHUNK: usize = 512;
 
 /// The gate. Calls block for microseconds (a system call each); call them from one thread. Needs CAP_NET_ADMIN.
 #[derive(Debug)]
 pub struct Gate {
     netlink: Netlink,
+    conntrack: Conntrack,
     table: String,
+    config: GateConfig,
+    routers: Routers,
     /// Who is in the sets, with what the limits' replacement cost: packets that passed between reading and replacing.
     members: BTreeMap<Ipv4Addr, Member>,
 }
 
 impl Gate {
-    /// Makes the table, or adopts the one that is there with every subscriber in it, and sets the rules to `config`.
+    /// Makes the table, or adopts the one that is there with every subscriber and every router in it, and sets the rules to
+    /// `config`.
     pub fn open(config: &GateConfig) -> Result<(Self, Vec<Admitted>), Error> {
-        let netlink = Netlink::open().map_err(Error::nftables("opening the netlink socket"))?;
-        let mut gate = Self { netlink, table: table_name(&config.bng_id), members: BTreeMap::new() };
+        let mut gate = Self {
+            netlink: Netlink::open().map_err(Error::nftables("opening the netlink socket"))?,
+            conntrack: Conntrack::open().map_err(Error::nftables("opening the conntrack socket"))?,
+            table: names::table(&config.bng_id),
+            config: config.clone(),
+            routers: Routers::new(),
+            members: BTreeMap::new(),
+        };
+        gate.routers = gate.known_routers()?;
         gate.reconfigure(config)?;
         let admitted = gate.adopt()?;
         Ok((gate, admitted))
     }
 
-    /// Replaces the rules; no subscriber and no counter is touched.
+    /// Replaces the rules; no subscriber and no counter is touched. Members of a garden that is no more reach nothing until they
+    /// have other terms.
     pub fn reconfigure(&mut self, config: &GateConfig) -> Result<(), Error> {
         let existing = self.existing()?;
-        let name = CString::new(self.table.as_str()).unwrap_or_default(); // see table_name: no NUL
-        let transaction = rules::replace(&name, &plan::ipv4(config), &plan::ipv6(config), config.size, &existing);
+        let next_hops = config.next_hops();
+        let mut routers = self.routers.clone();
+        routers.retain(|next_hop, _| next_hops.contains(next_hop));
+        let transaction = rules::replace(&self.table, config, &routers, &existing);
         self.netlink
             .exchange(&transaction.octets, transaction.begin, transaction.last)
             .map_err(Error::nftables("replacing the rules"))?;
+        (self.config, self.routers) = (config.clone(), routers);
+        for member in self.members.values_mut() {
+            if let Some(garden) = &mut member.place.garden
+                && !config.gardens.contains_key(&**garden)
+            {
+                *garden = "".into();
+            }
+        }
         Ok(())
+    }
+
+    /// Takes the access routers' MACs on, of those that the configuration names; who is not in `found` keeps the MAC it had. Returns
+    /// whether anything changed. Until a router is known, nothing that comes from it passes.
+    pub fn learn(&mut self, found: &Routers) -> Result<bool, Error> {
+        let next_hops = self.config.next_hops();
+        let new = found.iter().filter(|(next_hop, _)| next_hops.contains(next_hop));
+        let routers: Routers = self.routers.iter().chain(new).map(|(next_hop, mac)| (*next_hop, *mac)).collect();
+        if routers == self.routers {
+            return Ok(false);
+        }
+        let before = std::mem::replace(&mut self.routers, routers);
+        let config = self.config.clone();
+        self.reconfigure(&config).inspect_err(|_| self.routers = before)?;
+        Ok(true)
     }
 
     /// Makes all changes, in order, in transactions of a few hundred; returns the final counters of those evicted. After an error
@@ -134,18 +117,18 @@ impl Gate {
         let mut pending = Pending::default();
         for change in changes {
             let ip = change.ip();
-            if pending.messages.len() >= CHUNK * 2 || pending.touched.contains(&ip) {
+            if pending.messages.len() >= CHUNK || pending.touched.contains(&ip) {
                 self.commit(&mut pending, &mut finals)?;
             }
-            match *change {
-                Change::Admit { rates, .. } if !self.members.contains_key(&ip) => {
-                    let member = Member::new(&rates);
+            match change {
+                Change::Admit { terms, .. } if !self.members.contains_key(&ip) => {
+                    let member = Member::new(terms);
                     pending.admit(&self.table, ip, &member);
                     self.members.insert(ip, member);
                 }
-                Change::Admit { rates, .. } | Change::SetRates { rates, .. } => {
+                Change::Admit { terms, .. } | Change::SetTerms { terms, .. } => {
                     self.commit(&mut pending, &mut finals)?;
-                    self.set_rates(ip, &rates)?;
+                    self.set_terms(ip, terms)?;
                 }
                 Change::Evict { .. } => {
                     if let Some(member) = self.members.remove(&ip) {
@@ -160,83 +143,46 @@ impl Gate {
 
     /// One subscriber's counters, exact at the moment of reading; `None` when it is not admitted.
     pub fn read(&mut self, ip: Ipv4Addr) -> Result<Option<Admitted>, Error> {
-        let Some(member) = self.members.get(&ip).copied() else { return Ok(None) };
-        let (Some(up), Some(down)) = (self.read_element(Direction::Up, ip)?, self.read_element(Direction::Down, ip)?)
-        else {
+        if !self.members.contains_key(&ip) {
             return Ok(None);
-        };
-        Ok(Some(member.admitted(&up, &down)))
+        }
+        let (up, down) = (self.read_element(Direction::Up, ip)?, self.read_element(Direction::Down, ip)?);
+        let member = self.members.get(&ip);
+        Ok(member.and_then(|member| Some(member.admitted(&up?, &down?))))
     }
 
     /// Every subscriber. During changes by others it may miss or repeat some: never conclude from it that one has ended.
     pub fn dump(&mut self) -> Result<Vec<Admitted>, Error> {
         let up = self.dump_set(Direction::Up)?;
         let down = self.dump_set(Direction::Down)?;
-        let both = up.values().filter_map(|up| Some((up, down.get(&up.ip)?)));
-        Ok(both.map(|(up, down)| self.members.get(&up.ip).copied().unwrap_or_default().admitted(up, down)).collect())
+        let known = self.members.iter();
+        Ok(known.filter_map(|(ip, member)| Some(member.admitted(up.get(ip)?, down.get(ip)?))).collect())
+    }
+
+    /// Packets dropped since the table was made because they came from elsewhere than their source address is; by the address of
+    /// the router that sent them, and `unknown` for frames of no known router or of nobody on the link.
+    pub fn spoofed(&mut self) -> Result<BTreeMap<String, u64>, Error> {
+        let wanted: Vec<String> = plan::spoofed_counters(&self.config).collect();
+        let mut spoofed = BTreeMap::new();
+        let table = self.table.as_str();
+        self.netlink
+            .dump(&rules::list_counters(table), |octets| {
+                let counter = rules::decode_counter(table, &octets);
+                let of_ours = counter.filter(|(name, _)| wanted.iter().any(|wanted| wanted == name));
+                let by = of_ours.and_then(|(name, packets)| Some((names::spoofed_by(name)?.to_owned(), packets)));
+                spoofed.extend(by);
+            })
+            .map_err(Error::nftables("reading the counters of spoofed packets"))?;
+        Ok(spoofed)
     }
 
     /// Removes the table with everything in it, whether or not it exists.
     pub fn remove_table(mut self) -> Result<(), Error> {
-        let name = CString::new(self.table.as_str()).unwrap_or_default(); // see table_name: no NUL
-        let transaction = rules::remove(&name);
+        let transaction = rules::remove(&self.table);
         self.netlink
             .exchange(&transaction.octets, transaction.begin, transaction.last)
             .map_err(Error::nftables("removing the table"))?;
         Ok(())
-    }
-
-    /// Takes over what the sets hold. An address in one set only is no subscriber (somebody edited the table): it goes.
-    fn adopt(&mut self) -> Result<Vec<Admitted>, Error> {
-        let up = self.dump_set(Direction::Up)?;
-        let down = self.dump_set(Direction::Down)?;
-        let orphan = |direction, own: &BTreeMap<Ipv4Addr, Element>, other: &BTreeMap<Ipv4Addr, Element>| {
-            let alone: Vec<_> = own.keys().filter(|ip| !other.contains_key(ip)).map(|ip| (direction, *ip)).collect();
-            alone
-        };
-        let orphans = [orphan(Direction::Up, &up, &down), orphan(Direction::Down, &down, &up)].concat();
-        for (direction, ip) in orphans {
-            tracing::warn!(%ip, set = direction.set(), "removing a half-admitted address from the gate: it was not put there by us");
-            let delete = element::message(libc::NFT_MSG_DELSETELEM, 0, &self.table, direction, ip, None);
-            self.netlink.transaction(&[delete]).map_err(Error::nftables("removing an element"))?;
-        }
-        let both = || up.values().filter_map(|up| Some((up, down.get(&up.ip)?)));
-        let side = |element: &Element| Side { limit: element.limit, carry: Count::default() };
-        self.members = both().map(|(up, down)| (up.ip, Member { up: side(up), down: side(down) })).collect();
-        Ok(both().map(|(up, down)| Member::default().admitted(up, down)).collect())
-    }
-
-    fn existing(&mut self) -> Result<rules::Existing, Error> {
-        let wanted = [self.table.as_bytes(), &[0]].concat();
-        let mut existing = rules::Existing::default();
-        let list = |kind| Message {
-            kind,
-            flags: libc::NLM_F_DUMP,
-            family: libc::NFPROTO_IPV4,
-            attributes: netlink::Attributes::default(),
-        };
-        self.netlink
-            .dump(&list(libc::NFT_MSG_GETCHAIN), |chain| {
-                if netlink::attribute(&chain, NFTA_CHAIN_TABLE) == Some(&wanted) {
-                    let name = netlink::attribute(&chain, NFTA_CHAIN_NAME).unwrap_or_default();
-                    existing.chains.extend(CString::from_vec_with_nul(name.to_vec()));
-                }
-            })
-            .map_err(Error::nftables("listing chains"))?;
-        for direction in [Direction::Up, Direction::Down] {
-            let lists = [
-                (element::dump_message(&self.table, direction), &mut existing.sets),
-                (classes::dump(&self.table, direction), &mut existing.maps),
-            ];
-            for (message, found) in lists {
-                match self.netlink.dump(&message, |_| ()) {
-                    Ok(()) => found.push(direction),
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                    Err(error) => return Err(Error::nftables("looking for the table")(error)),
-                }
-            }
-        }
-        Ok(existing)
     }
 
     fn commit(&mut self, pending: &mut Pending, finals: &mut Vec<Final>) -> Result<(), Error> {
@@ -255,45 +201,9 @@ impl Gate {
             let (Some(up), Some(down)) = echoes.remove(&ip).unwrap_or_default() else {
                 return Err(Error::Malformed { operation: "reading final counters" });
             };
-            finals.push(Final { ip, counters: member.admitted(&up, &down).counters });
-        }
-        Ok(())
-    }
-
-    /// Replaces the element in one transaction with one that starts at the old counters. What passed between the reading and the
-    /// replacement is known from the echo and carried along.
-    fn set_rates(&mut self, ip: Ipv4Addr, rates: &Rates) -> Result<(), Error> {
-        let Some(old) = self.members.get(&ip).copied() else { return Ok(()) };
-        let new = Member::new(rates);
-        for direction in [Direction::Up, Direction::Down] {
-            if old.side(direction).limit == new.side(direction).limit {
-                continue;
-            }
-            let Some(before) = self.read_element(direction, ip)? else { continue };
-            let limit = new.side(direction).limit;
-            let replacement = Element { limit, ..before };
-            let table = &self.table;
-            let messages = [
-                element::message(libc::NFT_MSG_DELSETELEM, libc::NLM_F_ECHO, table, direction, ip, None),
-                element::message(
-                    libc::NFT_MSG_NEWSETELEM,
-                    libc::NLM_F_CREATE,
-                    table,
-                    direction,
-                    ip,
-                    Some(&replacement),
-                ),
-            ];
-            let replies = self.netlink.transaction(&messages).map_err(Error::nftables("replacing limits"))?;
-            let mut echoes = BTreeMap::new();
-            collect_deleted(&replies, &mut echoes);
-            let (up, down) = echoes.remove(&ip).unwrap_or_default();
-            let after = if direction == Direction::Up { up } else { down };
-            let after = after.ok_or(Error::Malformed { operation: "replacing limits" })?;
-            if let Some(member) = self.members.get_mut(&ip) {
-                let side = member.side_mut(direction);
-                side.limit = limit;
-                side.carry = side.carry.plus(after.count.minus(before.count));
+            finals.push(Final { ip, counters: member.counters(&up, &down) });
+            if member.place.garden.is_some() {
+                self.forget_flows(ip);
             }
         }
         Ok(())
@@ -306,53 +216,5 @@ impl Gate {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(Error::nftables("reading an element")(error)),
         }
-    }
-
-    fn dump_set(&mut self, direction: Direction) -> Result<BTreeMap<Ipv4Addr, Element>, Error> {
-        let mut elements = BTreeMap::new();
-        self.netlink
-            .dump(&element::dump_message(&self.table, direction), |attributes| {
-                elements.extend(element::decode(&attributes).1.map(|element| (element.ip, element)));
-            })
-            .map_err(Error::nftables("reading a set"))?;
-        Ok(elements)
-    }
-}
-
-impl Change {
-    fn ip(&self) -> Ipv4Addr {
-        match self {
-            Self::Admit { ip, .. } | Self::SetRates { ip, .. } | Self::Evict { ip } => *ip,
-        }
-    }
-}
-
-/// `lastmile_<namespace>_<name>`: Kubernetes names hold no underscore, so no two gateways share a table. What is not a Kubernetes
-/// name, or too long for a table's, is told apart by a hash.
-pub(crate) fn table_name(bng_id: &BngId) -> String {
-    let id = bng_id.to_string();
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.';
-    let name: String = id.bytes().map(|byte| if plain(byte) { char::from(byte) } else { '_' }).collect();
-    let kubernetes = id.bytes().all(|byte| plain(byte) || byte == b'/');
-    if kubernetes && name.len() <= 200 {
-        return format!("lastmile_{name}");
-    }
-    // FNV-1a, 64 bits: stable across versions of this program.
-    let hash =
-        id.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
-    format!("lastmile_{}_{hash:016x}", &name[..name.len().min(200)])
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn tables_of_different_gateways_differ_and_fit() {
-        let name = |id: &str| table_name(&id.parse().unwrap());
-        assert_eq!(name("edge/bng-01"), "lastmile_edge_bng-01");
-        assert_ne!(name("a/b_c"), name("a_b/c"));
-        let long = format!("edge/{}", "x".repeat(250));
-        assert!(name(&long).len() < 250 && name(&long) != name(&format!("{long}y")));
     }
 }

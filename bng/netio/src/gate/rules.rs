@@ -1,42 +1,34 @@
-//! The plan's chains as one nftables transaction, by libnftnl.
+//! The plan's chains as one nftables transaction, by libnftnl; sets and counters keep what they hold.
 
 use std::{
-    ffi::{CStr, CString, c_void},
-    net::Ipv4Addr,
+    ffi::{CString, c_void},
     ptr,
 };
 
-use nftnl::{
-    Batch, Chain, ChainType, Hook, MsgType, NlMsg, Policy, Priority, ProtoFamily, Rule, Table,
-    expr::{
-        Bitwise, Cmp, CmpOp, Counter, Expression, Ipv4HeaderField, Lookup, Meta, NetworkHeaderField, Payload,
-        TransportHeaderField, UdpHeaderField, Verdict,
-    },
-    nftnl_sys,
-    set::Set,
-};
+use nftnl::{Batch, Chain, ChainType, Hook, MsgType, NlMsg, Policy, Priority, ProtoFamily, Rule, Table};
 
 use super::{
-    classes::{self, ClassOf, SetPriority},
+    classes,
+    config::{GateConfig, Routers},
     element::Direction,
-    plan::{self, Term},
+    express::{self, c_name},
+    names::{self, ROUTERS},
+    plan, sets,
 };
-use crate::netlink::{Attributes, Message, Request};
+use crate::netlink::{Attributes, Message, Request, attribute};
 
 const NFTA_RULE_TABLE: u16 = 1;
-const NFTA_SET_TABLE: u16 = 1;
-const NFTA_SET_NAME: u16 = 2;
-const NFTA_SET_FLAGS: u16 = 3;
-const NFTA_SET_KEY_TYPE: u16 = 4;
-const NFTA_SET_KEY_LEN: u16 = 5;
-const NFTA_SET_DESC: u16 = 9;
-const NFTA_SET_ID: u16 = 10;
-const NFTA_SET_DESC_SIZE: u16 = 1;
-/// nft's number for its data type `ipv4_addr`, so that `nft list` shows addresses.
-const TYPE_IPV4_ADDR: u32 = 7;
+const NFTA_CHAIN_TABLE: u16 = 1;
+const NFTA_CHAIN_NAME: u16 = 3;
+const NFTA_OBJ_TABLE: u16 = 1;
+const NFTA_OBJ_NAME: u16 = 2;
+const NFTA_OBJ_TYPE: u16 = 3;
+const NFTA_OBJ_DATA: u16 = 4;
+const NFT_OBJECT_COUNTER: u32 = 1;
+const NFTA_COUNTER_PACKETS: u16 = 2;
 
 /// The maps' declarations are numbered behind the sets'.
-const MAP_ID: u32 = 0x100;
+const MAP_ID: u32 = 0x1_0000;
 
 /// A transaction's octets, and the sequence numbers of its first message and of the last inside.
 pub struct Transaction {
@@ -45,53 +37,92 @@ pub struct Transaction {
     pub last: u32,
 }
 
-/// What the kernel has of the table already.
+/// What the kernel has of the IPv4 table already.
 #[derive(Debug, Default)]
 pub struct Existing {
-    /// The IPv4 table's chains.
-    pub chains: Vec<CString>,
-    /// Which sets are there.
-    pub sets: Vec<Direction>,
-    /// Which maps to classes are there.
-    pub maps: Vec<Direction>,
+    /// Its chains.
+    pub chains: Vec<String>,
+    /// Its sets.
+    pub sets: Vec<String>,
 }
 
-/// Replaces all rules and makes what is missing; sets that exist are left alone.
-pub fn replace(name: &CStr, ipv4: &[plan::Chain], ipv6: &[plan::Chain], size: u32, existing: &Existing) -> Transaction {
+/// Replaces all rules and makes what is missing; sets that exist are left alone, but for the map of routers and gardens that are
+/// no more.
+pub fn replace(name: &str, config: &GateConfig, routers: &Routers, existing: &Existing) -> Transaction {
     let mut batch = Batch::new();
-    let table = Table::new(name, ProtoFamily::Ipv4);
+    let c_table = c_name(name);
+    let table = Table::new(&c_table, ProtoFamily::Ipv4);
     batch.add(&table, MsgType::Add);
-    for direction in [Direction::Up, Direction::Down].into_iter().filter(|set| !existing.sets.contains(set)) {
-        batch.add(&Raw(new_set(name, direction, size)), MsgType::Add);
+    let gardens: Vec<String> = config.gardens.keys().map(|garden| names::garden(garden)).collect();
+    let wanted = sets::ALWAYS.into_iter().chain(gardens.iter().map(String::as_str));
+    for (place, set) in wanted.enumerate().filter(|(_, set)| !existing.sets.iter().any(|is| is == set)) {
+        add(&mut batch, sets::declare(name, set, place as u32 + 1, config.size));
     }
-    for direction in [Direction::Up, Direction::Down].into_iter().filter(|map| !existing.maps.contains(map)) {
-        batch.add(&Raw(classes::declaration(name, direction, direction as u32 + MAP_ID)), MsgType::Add);
+    for direction in [Direction::Up, Direction::Down] {
+        if !existing.sets.iter().any(|set| set == classes::name(direction)) {
+            add(&mut batch, classes::declaration(&c_table, direction, direction as u32 + MAP_ID));
+        }
     }
-    let all_rules = Attributes::default().octets(NFTA_RULE_TABLE, name.to_bytes_with_nul());
-    batch.add(&Raw(message(libc::NFT_MSG_DELRULE, 0, all_rules)), MsgType::Del);
+    plan::spoofed_counters(config).for_each(|counter| add(&mut batch, new_counter(name, &counter)));
+
+    add(&mut batch, message(libc::NFT_MSG_DELRULE, 0, Attributes::default().text(NFTA_RULE_TABLE, name)));
+    let stale = existing.sets.iter().filter(|set| *set == ROUTERS || names::is_garden(set) && !gardens.contains(set));
+    stale.for_each(|set| add(&mut batch, sets::delete(name, set)));
     for chain in &existing.chains {
-        batch.add(&Chain::new(chain, &table), MsgType::Del);
+        batch.add(&Chain::new(&c_name(chain), &table), MsgType::Del);
     }
-    add_chains(&mut batch, &table, ipv4);
+    let chains = plan::ipv4(config, routers);
+    let map = chains.iter().position(|chain| chain.name == plan::FROM_SUBSCRIBER_RAW).unwrap_or(chains.len());
+    let (routers_and_before, behind) = chains.split_at(map);
+    add_chains(&mut batch, &table, routers_and_before);
+    add(&mut batch, sets::declare(name, ROUTERS, u32::MAX, 0));
+    for (mac, chain) in plan::routers(routers) {
+        add(&mut batch, sets::router(name, mac, &chain));
+    }
+    add_chains(&mut batch, &table, behind);
 
     // No set of it is worth keeping: add, so that the deletion succeeds; delete; add.
-    let table = Table::new(name, ProtoFamily::Ipv6);
+    let table = Table::new(&c_table, ProtoFamily::Ipv6);
     batch.add(&table, MsgType::Add);
     batch.add(&table, MsgType::Del);
     batch.add(&table, MsgType::Add);
-    add_chains(&mut batch, &table, ipv6);
+    add_chains(&mut batch, &table, &plan::ipv6(config));
     finish(batch)
 }
 
 /// Removes both tables, whether or not they exist.
-pub fn remove(name: &CStr) -> Transaction {
+pub fn remove(name: &str) -> Transaction {
     let mut batch = Batch::new();
+    let name = c_name(name);
     for family in [ProtoFamily::Ipv4, ProtoFamily::Ipv6] {
-        let table = Table::new(name, family);
+        let table = Table::new(&name, family);
         batch.add(&table, MsgType::Add);
         batch.add(&table, MsgType::Del);
     }
     finish(batch)
+}
+
+/// Asks for all chains of the family.
+pub fn list_chains() -> Message {
+    message(libc::NFT_MSG_GETCHAIN, libc::NLM_F_DUMP, Attributes::default())
+}
+
+/// Table and name of a listed chain.
+pub fn decode_chain(octets: &[u8]) -> Option<(&str, &str)> {
+    Some((text(octets, NFTA_CHAIN_TABLE)?, text(octets, NFTA_CHAIN_NAME)?))
+}
+
+/// Asks for the table's counters.
+pub fn list_counters(table: &str) -> Message {
+    let wanted = Attributes::default().text(NFTA_OBJ_TABLE, table).u32(NFTA_OBJ_TYPE, NFT_OBJECT_COUNTER);
+    message(libc::NFT_MSG_GETOBJ, libc::NLM_F_DUMP, wanted)
+}
+
+/// A listed counter's name and packets.
+pub fn decode_counter<'a>(table: &str, octets: &'a [u8]) -> Option<(&'a str, u64)> {
+    let name = text(octets, NFTA_OBJ_NAME).filter(|_| text(octets, NFTA_OBJ_TABLE) == Some(table))?;
+    let packets = attribute(attribute(octets, NFTA_OBJ_DATA)?, NFTA_COUNTER_PACKETS)?;
+    Some((name, u64::from_be_bytes(packets.try_into().ok()?)))
 }
 
 fn finish(batch: Batch) -> Transaction {
@@ -115,128 +146,54 @@ fn sequences(mut octets: &[u8]) -> impl Iterator<Item = u32> {
 
 fn add_chains(batch: &mut Batch, table: &Table, chains: &[plan::Chain]) {
     for plan in chains {
-        let chain = kernel_chain(table, plan);
+        let name = c_name(&plan.name);
+        let chain = kernel_chain(table, &name, plan.hook);
         batch.add(&chain, MsgType::Add);
         for terms in &plan.rules {
             let mut rule = Rule::new(&chain);
-            terms.iter().for_each(|term| add_term(&mut rule, table, term));
+            terms.iter().for_each(|term| express::add(&mut rule, term));
             batch.add(&rule, MsgType::Add);
         }
     }
 }
 
-fn kernel_chain<'a>(table: &'a Table, plan: &plan::Chain) -> Chain<'a> {
-    let mut chain = Chain::new(c_name(plan.name), table);
-    let hook = match plan.hook {
+fn kernel_chain<'a>(table: &'a Table, name: &CString, hook: Option<plan::Hook>) -> Chain<'a> {
+    let mut chain = Chain::new(name, table);
+    let (kind, hook, priority) = match hook {
         None => return chain,
-        Some(plan::Hook::PreroutingRaw) => (Hook::PreRouting, libc::NF_IP_PRI_RAW),
-        Some(plan::Hook::Forward) => (Hook::Forward, libc::NF_IP_PRI_FILTER),
-        Some(plan::Hook::Forwarded) => (Hook::Forward, libc::NF_IP_PRI_FILTER + 1),
-        Some(plan::Hook::Input) => (Hook::In, libc::NF_IP_PRI_FILTER),
+        Some(plan::Hook::PreroutingRaw) => (ChainType::Filter, Hook::PreRouting, libc::NF_IP_PRI_RAW),
+        Some(plan::Hook::PreroutingNat) => (ChainType::Nat, Hook::PreRouting, libc::NF_IP_PRI_NAT_DST - 10),
+        Some(plan::Hook::Forward) => (ChainType::Filter, Hook::Forward, libc::NF_IP_PRI_FILTER),
+        Some(plan::Hook::Forwarded) => (ChainType::Filter, Hook::Forward, libc::NF_IP_PRI_FILTER + 1),
+        Some(plan::Hook::Input) => (ChainType::Filter, Hook::In, libc::NF_IP_PRI_FILTER),
     };
-    chain.set_type(ChainType::Filter);
-    chain.set_hook(hook.0, hook.1 as Priority);
+    chain.set_type(kind);
+    chain.set_hook(hook, priority as Priority);
     chain.set_policy(Policy::Accept);
     chain
 }
 
-fn add_term(rule: &mut Rule<'_>, table: &Table, term: &Term) {
-    let equal = CmpOp::Eq;
-    match term {
-        Term::IifName(name) => {
-            rule.add_expr(&Meta::IifName);
-            rule.add_expr(&Cmp::new(equal, &interface(name)[..]));
-        }
-        Term::OifName(name) => {
-            rule.add_expr(&Meta::OifName);
-            rule.add_expr(&Cmp::new(equal, &interface(name)[..]));
-        }
-        Term::Daddr(network) => {
-            rule.add_expr(&ipv4_field(Ipv4HeaderField::Daddr));
-            if network.prefix_len() < 32 {
-                rule.add_expr(&Bitwise::new(network.netmask(), Ipv4Addr::UNSPECIFIED));
-            }
-            rule.add_expr(&Cmp::new(equal, network.network()));
-        }
-        Term::Dhcp => {
-            protocol(rule, libc::IPPROTO_UDP);
-            rule.add_expr(&Payload::Transport(TransportHeaderField::Udp(UdpHeaderField::Dport)));
-            rule.add_expr(&Cmp::new(CmpOp::Gte, &67u16.to_be_bytes()[..]));
-            rule.add_expr(&Cmp::new(CmpOp::Lte, &68u16.to_be_bytes()[..]));
-        }
-        Term::Icmp(kind) => {
-            protocol(rule, libc::IPPROTO_ICMP);
-            // libnftnl counts octets, whatever these fields are called.
-            rule.add_expr(&Payload::Transport(TransportHeaderField::Raw { offset_bits: 0, length_bits: 1 }));
-            rule.add_expr(&Cmp::new(equal, *kind));
-        }
-        Term::Admitted(direction) => {
-            rule.add_expr(&ipv4_field(address(*direction)));
-            rule.add_expr(&Lookup::new(&Set::<Ipv4Addr>::new_named(
-                &c_name(direction.set()),
-                0,
-                table,
-                ProtoFamily::Ipv4,
-            )));
-        }
-        Term::Classify(direction) => {
-            rule.add_expr(&ipv4_field(address(*direction)));
-            rule.add_expr(&ClassOf(*direction));
-            rule.add_expr(&SetPriority);
-        }
-        Term::Counter => rule.add_expr(&Counter),
-        Term::Notrack => rule.add_expr(&Notrack),
-        Term::Jump(chain) => rule.add_expr(&Verdict::Jump { chain: c_name(chain) }),
-        Term::Return => rule.add_expr(&Verdict::Return),
-        Term::Drop => rule.add_expr(&Verdict::Drop),
-    }
-}
-
-fn protocol(rule: &mut Rule<'_>, protocol: i32) {
-    rule.add_expr(&Meta::L4Proto);
-    rule.add_expr(&Cmp::new(CmpOp::Eq, protocol as u8));
-}
-
-/// The subscriber's.
-fn address(direction: Direction) -> Ipv4HeaderField {
-    match direction {
-        Direction::Up => Ipv4HeaderField::Saddr,
-        Direction::Down => Ipv4HeaderField::Daddr,
-    }
-}
-
-fn ipv4_field(field: Ipv4HeaderField) -> Payload {
-    Payload::Network(NetworkHeaderField::Ipv4(field))
-}
-
-/// The kernel compares all 16 octets of an interface's name.
-fn interface(name: &str) -> [u8; 16] {
-    let mut octets = [0; 16];
-    octets.iter_mut().zip(name.bytes().take(15)).for_each(|(octet, byte)| *octet = byte);
-    octets
-}
-
-/// Our own names hold no NUL.
-fn c_name(name: &str) -> CString {
-    CString::new(name).unwrap_or_default()
-}
-
-fn new_set(table: &CStr, direction: Direction, size: u32) -> Message {
-    // Neither dynamic nor with timeouts: the kernel then takes its fixed hash, whose dumps are sound. No expression is declared
-    // for all elements, so that each has a counter and those with a rate a limit as well.
+/// One that is there goes on.
+fn new_counter(table: &str, name: &str) -> Message {
     let attributes = Attributes::default()
-        .octets(NFTA_SET_TABLE, table.to_bytes_with_nul())
-        .text(NFTA_SET_NAME, direction.set())
-        .u32(NFTA_SET_FLAGS, 0)
-        .u32(NFTA_SET_KEY_TYPE, TYPE_IPV4_ADDR)
-        .u32(NFTA_SET_KEY_LEN, 4)
-        .u32(NFTA_SET_ID, direction as u32 + 1)
-        .nest(NFTA_SET_DESC, Attributes::default().u32(NFTA_SET_DESC_SIZE, size));
-    message(libc::NFT_MSG_NEWSET, libc::NLM_F_CREATE, attributes)
+        .text(NFTA_OBJ_TABLE, table)
+        .text(NFTA_OBJ_NAME, name)
+        .u32(NFTA_OBJ_TYPE, NFT_OBJECT_COUNTER)
+        .nest(NFTA_OBJ_DATA, Attributes::default());
+    message(libc::NFT_MSG_NEWOBJ, libc::NLM_F_CREATE, attributes)
 }
 
 fn message(kind: i32, flags: i32, attributes: Attributes) -> Message {
-    Message { kind, flags: flags | libc::NLM_F_ACK, family: libc::NFPROTO_IPV4, attributes }
+    Message { kind, flags, family: libc::NFPROTO_IPV4, attributes }
+}
+
+fn text(octets: &[u8], kind: u16) -> Option<&str> {
+    attribute(octets, kind).and_then(|value| std::str::from_utf8(value.strip_suffix(&[0])?).ok())
+}
+
+fn add(batch: &mut Batch, message: Message) {
+    let message = Message { flags: message.flags | libc::NLM_F_ACK, ..message };
+    batch.add(&Raw(message), MsgType::Add);
 }
 
 /// A message of our own making in libnftnl's batch.
@@ -246,20 +203,11 @@ struct Raw(Message);
 unsafe impl NlMsg for Raw {
     unsafe fn write(&self, buf: *mut c_void, seq: u32, _: MsgType) {
         let octets = self.0.encode(seq);
-        assert!(octets.len() <= nftnl::nft_nlmsg_maxsize() as usize, "a set's declaration has a few hundred octets");
+        assert!(
+            octets.len() <= nftnl::nft_nlmsg_maxsize() as usize,
+            "a declaration or an element has a few hundred octets"
+        );
         // SAFETY: the caller guarantees room for nft_nlmsg_maxsize() octets at `buf`, and a fresh Vec does not overlap it.
         unsafe { ptr::copy_nonoverlapping(octets.as_ptr(), buf.cast(), octets.len()) };
-    }
-}
-
-/// `notrack`, which the nftnl crate lacks.
-struct Notrack;
-
-impl Expression for Notrack {
-    fn to_expr(&self, _: &Rule) -> ptr::NonNull<nftnl_sys::nftnl_expr> {
-        // SAFETY: the name is a C string; the rule takes ownership of what is returned.
-        let expression = unsafe { nftnl_sys::nftnl_expr_alloc(c"notrack".as_ptr()) };
-        // Null = out of memory (as the nftnl crate handles it), or a libnftnl from before 2014.
-        ptr::NonNull::new(expression).unwrap_or_else(|| std::process::abort())
     }
 }

@@ -1,39 +1,56 @@
 //! The gate with real packets: what passes, what is counted, what outlives the process.
 
 use std::{
+    collections::BTreeMap,
     net::{Ipv4Addr, SocketAddrV4, UdpSocket},
     time::Duration,
 };
 
 use lastmile_netio::{
-    gate::{Change, Final, Gate, GateConfig},
+    gate::{Admitted, Change, Final, Gate, GateConfig, Pool, Routers, Terms},
+    links::Links,
     ping::Pinger,
 };
-use lastmile_types::{Counters, session::Rates};
+use lastmile_types::{Counters, MacAddr, session::Rates};
 
 use crate::netns::Bench;
 
-const SUBSCRIBER: Ipv4Addr = Ipv4Addr::new(100, 64, 1, 10);
-const GATEWAY: Ipv4Addr = Ipv4Addr::new(100, 64, 1, 1);
-const HOST: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
-const PROTECTED: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 1);
-const ADMIT: Change = Change::Admit { ip: SUBSCRIBER, rates: UNLIMITED };
+pub const SUBSCRIBER: Ipv4Addr = Ipv4Addr::new(100, 64, 1, 10);
+pub const GATEWAY: Ipv4Addr = Ipv4Addr::new(100, 64, 1, 1);
+pub const HOST: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
+pub const PROTECTED: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 1);
+/// The subscriber's namespace is the access router as well.
+pub const ROUTER: Ipv4Addr = Ipv4Addr::new(100, 64, 1, 2);
+const ADMIT: Change = Change::Admit { ip: SUBSCRIBER, terms: FREE };
+const FREE: Terms = Terms { rates: UNLIMITED, mac: None, garden: None };
 const UNLIMITED: Rates = Rates { down_kbps: None, up_kbps: None, down_burst_kbit: None, up_burst_kbit: None };
 /// 100 octets and their UDP and IPv4 headers.
 const PACKET: u64 = 128;
 
-fn config() -> GateConfig {
+pub fn config() -> GateConfig {
     GateConfig {
         bng_id: "edge/test".parse().unwrap(),
         subscriber: vec!["access0".to_owned()],
         uplink: vec!["uplink0".to_owned()],
         dhcp: vec![],
         gateways: vec![GATEWAY],
-        pools: vec!["100.64.1.0/24".parse().unwrap()],
+        pools: vec![Pool { prefix: "100.64.1.0/24".parse().unwrap(), next_hop: Some(ROUTER) }],
         protected: vec!["198.51.100.0/24".parse().unwrap()],
+        gardens: BTreeMap::new(),
         size: 4096,
         shaped: false,
     }
+}
+
+/// The gate of this configuration, which knows the access router.
+pub fn open(bench: &Bench, config: &GateConfig) -> (Gate, Vec<Admitted>) {
+    let (mut gate, admitted) = bench.within("gateway", || Gate::open(config).unwrap());
+    gate.learn(&Routers::from([(ROUTER, mac_of(bench, "subscriber"))])).unwrap();
+    (gate, admitted)
+}
+
+pub fn mac_of(bench: &Bench, name: &str) -> MacAddr {
+    bench.within_async(name, async || Links::open().unwrap().get("eth0").await.unwrap().unwrap().mac)
 }
 
 /// Sends datagrams of 100 octets from one namespace to another; how many arrived. In pieces that the receiver's buffer holds.
@@ -72,7 +89,7 @@ fn counters(up: u64, down: u64) -> Counters {
 #[test]
 fn admits_counts_adopts_and_evicts() {
     let bench = Bench::new();
-    let open = || bench.within("gateway", || Gate::open(&config()).unwrap());
+    let open = || open(&bench, &config());
     let (mut gate, admitted) = open();
     assert_eq!(admitted, []);
     assert_eq!((up(&bench, 3), down(&bench, 3)), (0, 0), "nobody is admitted");
@@ -106,14 +123,14 @@ fn admits_counts_adopts_and_evicts() {
 #[test]
 fn limits_police_and_keep_the_counters() {
     let bench = Bench::new();
-    let (mut gate, _) = bench.within("gateway", || Gate::open(&config()).unwrap());
+    let (mut gate, _) = open(&bench, &config());
     gate.apply(&[ADMIT]).unwrap();
     assert_eq!(up(&bench, 10), 10);
     let rates = Rates { up_kbps: Some(8), ..UNLIMITED };
-    gate.apply(&[Change::SetRates { ip: SUBSCRIBER, rates }]).unwrap();
+    gate.apply(&[Change::SetTerms { ip: SUBSCRIBER, terms: Terms { rates, ..FREE } }]).unwrap();
     let admitted = gate.read(SUBSCRIBER).unwrap().unwrap();
     assert_eq!(admitted.counters, counters(10, 0), "the counters go on");
-    assert_eq!((admitted.rates.up_kbps, admitted.rates.down_kbps), (Some(8), None));
+    assert_eq!((admitted.terms.rates.up_kbps, admitted.terms.rates.down_kbps), (Some(8), None));
 
     // 64 KiB of burst and a second of the rate hold 519 packets.
     let passed = up(&bench, 1000);
@@ -121,7 +138,7 @@ fn limits_police_and_keep_the_counters() {
     let counted = gate.read(SUBSCRIBER).unwrap().unwrap().counters;
     assert_eq!(counted, counters(10 + passed as u64, 0), "only what passed is counted");
 
-    gate.apply(&[Change::SetRates { ip: SUBSCRIBER, rates: UNLIMITED }]).unwrap();
+    gate.apply(&[Change::SetTerms { ip: SUBSCRIBER, terms: FREE }]).unwrap();
     assert_eq!(up(&bench, 100), 100);
     let finals = gate.apply(&[Change::Evict { ip: SUBSCRIBER }]).unwrap();
     assert_eq!(finals[0].counters, counters(110 + passed as u64, 0));
@@ -130,7 +147,7 @@ fn limits_police_and_keep_the_counters() {
 #[test]
 fn subscribers_reach_nothing_they_should_not() {
     let bench = Bench::new();
-    let (mut gate, _) = bench.within("gateway", || Gate::open(&config()).unwrap());
+    let (mut gate, _) = open(&bench, &config());
     gate.apply(&[ADMIT]).unwrap();
     assert_eq!(send(&bench, "subscriber", "host", PROTECTED, 5000, 3), 0, "a protected network");
     assert_eq!(send(&bench, "subscriber", "gateway", GATEWAY, 10_250, 3), 0, "a port of the gateway");
@@ -153,14 +170,18 @@ fn subscribers_reach_nothing_they_should_not() {
 #[test]
 fn many_changes_are_whole() {
     let bench = Bench::new();
-    let (mut gate, _) = bench.within("gateway", || Gate::open(&config()).unwrap());
+    let (mut gate, _) = open(&bench, &config());
     let ips: Vec<Ipv4Addr> = (0..3000u32).map(|n| Ipv4Addr::from(0x6440_0200 + n)).collect();
     let rates = |n: usize| if n.is_multiple_of(2) { Rates { down_kbps: Some(1000), ..UNLIMITED } } else { UNLIMITED };
-    let admits: Vec<_> = ips.iter().enumerate().map(|(n, ip)| Change::Admit { ip: *ip, rates: rates(n) }).collect();
+    let admits: Vec<_> = ips
+        .iter()
+        .enumerate()
+        .map(|(n, ip)| Change::Admit { ip: *ip, terms: Terms { rates: rates(n), ..FREE } })
+        .collect();
     gate.apply(&admits).unwrap();
     let dump = gate.dump().unwrap();
     assert_eq!(dump.len(), ips.len());
-    assert_eq!(dump.iter().filter(|one| one.rates.down_kbps == Some(1000)).count(), 1500);
+    assert_eq!(dump.iter().filter(|one| one.terms.rates.down_kbps == Some(1000)).count(), 1500);
     let evicts: Vec<_> = ips.iter().map(|ip| Change::Evict { ip: *ip }).collect();
     assert_eq!(gate.apply(&evicts).unwrap().len(), ips.len());
     // The same address twice in one call: in order.
@@ -169,7 +190,7 @@ fn many_changes_are_whole() {
     assert_eq!(finals.len(), 2);
     // More than the sets hold: refused, and what is there stays known.
     let too_many: Vec<_> =
-        (0..5000u32).map(|n| Change::Admit { ip: Ipv4Addr::from(0x6450_0000 + n), rates: UNLIMITED }).collect();
+        (0..5000u32).map(|n| Change::Admit { ip: Ipv4Addr::from(0x6450_0000 + n), terms: FREE }).collect();
     assert!(gate.apply(&too_many).is_err());
     let left = gate.dump().unwrap().len();
     assert!((1..=4096).contains(&left), "{left}");

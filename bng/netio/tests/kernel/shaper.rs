@@ -9,14 +9,14 @@ use std::{
 };
 
 use lastmile_netio::{
-    gate::{Change, Gate, GateConfig},
+    gate::{Change, Gate, GateConfig, Terms},
     links::Links,
     ping::Pinger,
     shaper::{Shaper, ShaperConfig, ShaperError, Way},
 };
 use lastmile_types::session::Rates;
 
-use crate::netns::Bench;
+use crate::{gate, netns::Bench};
 
 const SUBSCRIBER: Ipv4Addr = Ipv4Addr::new(100, 64, 1, 10);
 const HOST: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
@@ -40,19 +40,9 @@ fn open(bench: &Bench, classes: u16) -> (Gate, Shaper, ShaperConfig) {
             run(bench, namespace, &format!("ethtool -K {interface} tso off gso off gro off"));
         }
     }
-    let gate = GateConfig {
-        bng_id: "edge/test".parse().unwrap(),
-        subscriber: vec!["access0".to_owned()],
-        uplink: vec!["uplink0".to_owned()],
-        dhcp: vec![],
-        gateways: vec![],
-        pools: vec!["100.64.1.0/24".parse().unwrap()],
-        protected: vec![],
-        size: 4096,
-        shaped: true,
-    };
-    let (mut gate, _) = bench.within("gateway", || Gate::open(&gate).unwrap());
-    gate.apply(&[Change::Admit { ip: SUBSCRIBER, rates: UNLIMITED }]).unwrap();
+    let config = GateConfig { protected: vec![], shaped: true, ..gate::config() };
+    let (mut gate, _) = gate::open(bench, &config);
+    gate.apply(&[Change::Admit { ip: SUBSCRIBER, terms: Terms::default() }]).unwrap();
     let way = |interface: &str| {
         let index =
             bench.within_async("gateway", async || Links::open().unwrap().get(interface).await.unwrap().unwrap().index);
@@ -192,9 +182,10 @@ fn limits_change_without_loss() {
             let rates = rates(if step.is_multiple_of(2) { 3_000 } else { 1_900 });
             if step % 6 < 4 {
                 let left = shaper.shape(SUBSCRIBER, &rates).unwrap();
-                gate.apply(&[Change::SetRates { ip: SUBSCRIBER, rates: left }]).unwrap();
+                gate.apply(&[Change::SetTerms { ip: SUBSCRIBER, terms: Terms { rates: left, ..Terms::default() } }])
+                    .unwrap();
             } else {
-                gate.apply(&[Change::SetRates { ip: SUBSCRIBER, rates }]).unwrap();
+                gate.apply(&[Change::SetTerms { ip: SUBSCRIBER, terms: Terms { rates, ..Terms::default() } }]).unwrap();
                 shaper.release(SUBSCRIBER).unwrap();
             }
             sleep(Duration::from_millis(25));
