@@ -2,8 +2,9 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use lastmile_netio::gate::{Admitted, Change};
+use lastmile_netio::gate::{Admitted, Change, Terms};
 use lastmile_session::{Action, Admission, Input, LeaseAnswer, Reading, Side};
+use lastmile_types::config::AccessMode;
 use tracing::error;
 
 use crate::{
@@ -40,8 +41,14 @@ impl Driver {
             }
             Action::Drop(label) => self.count(label.label()),
             Action::Authenticate(request) => self.authenticate(*request),
-            Action::Admit(Admission { ip, rates, .. }) => drop(self.change_gate(Change::Admit { ip, rates })),
-            Action::SetLimits(Admission { ip, rates, .. }) => drop(self.change_gate(Change::SetRates { ip, rates })),
+            Action::Admit(admission) => {
+                let (ip, terms) = (admission.ip, self.terms(admission));
+                self.change_gate(Change::Admit { ip, terms });
+            }
+            Action::SetLimits(admission) => {
+                let (ip, terms) = (admission.ip, self.terms(admission));
+                self.change_gate(Change::SetTerms { ip, terms });
+            }
             Action::EvictStray { ip } => drop(self.change_gate(Change::Evict { ip })),
             Action::Evict { session, ip } => {
                 let counters = self.change_gate(Change::Evict { ip });
@@ -79,6 +86,12 @@ impl Driver {
         }
     }
 
+    /// Behind an access router a subscriber's own MAC is not seen.
+    fn terms(&self, admission: Admission) -> Terms {
+        let on_link = self.config.bng.access_mode == AccessMode::Bridged;
+        Terms { rates: admission.rates, mac: on_link.then_some(admission.mac), garden: admission.garden }
+    }
+
     /// The final counters, where something was evicted.
     fn change_gate(&mut self, change: Change) -> Option<lastmile_types::Counters> {
         match self.plane.gate.apply(&[change]) {
@@ -90,7 +103,7 @@ impl Driver {
         }
     }
 
-    fn gate_failed(&mut self, error: &lastmile_netio::Error) {
+    pub(crate) fn gate_failed(&mut self, error: &lastmile_netio::Error) {
         error!(
             error = crate::chain(error),
             "the kernel refused a change of the gate: is nf_tables there, and CAP_NET_ADMIN?"

@@ -4,12 +4,14 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use lastmile_netio::{
     capture::{Capture, Filter},
-    gate::{Admitted, Gate, GateConfig},
+    gate::{Admitted, Gate, GateConfig, Pool},
     links::{Link, Links},
     rawip::RawIp,
     routes::{Route, Routes},
 };
 use lastmile_types::config::BngConfig;
+
+use crate::next_hops::NextHops;
 
 /// The most subscribers at once.
 const SIZE: u32 = 131_072;
@@ -64,6 +66,8 @@ pub struct Plane {
     pub dhcp_address: Ipv4Addr,
     /// The node's addresses on our interfaces.
     pub own: Vec<Ipv4Addr>,
+    /// The access routers.
+    pub next_hops: NextHops,
     wires: Wires,
     links: Links,
     routes: Routes,
@@ -106,8 +110,13 @@ impl Wires {
             uplink: vec![self.uplink.name.clone()],
             dhcp: vec![self.dhcp.name.clone()],
             gateways: self.subscriber.addresses.iter().map(ipnet::Ipv4Net::addr).collect(),
-            pools: config.pools.iter().map(|pool| pool.prefix).collect(),
+            pools: config.pools.iter().map(|pool| Pool { prefix: pool.prefix, next_hop: pool.next_hop }).collect(),
             protected: config.protected.clone(),
+            gardens: config
+                .policies
+                .iter()
+                .filter_map(|policy| Some((policy.name.clone(), policy.walled_garden.clone()?)))
+                .collect(),
             size: SIZE,
             shaped: false,
         }
@@ -119,21 +128,26 @@ impl Plane {
     pub async fn open(config: &BngConfig) -> Result<(Self, Vec<Admitted>), PlaneError> {
         let links = Links::open()?;
         let wires = Wires::look(&links, config).await?;
-        let (gate, admitted) = Gate::open(&wires.gate(config))?;
+        let gate_config = wires.gate(config);
+        let next_hops = NextHops::open(wires.subscriber.index, gate_config.next_hops())?;
+        let (gate, admitted) = Gate::open(&gate_config)?;
         let routes = Routes::open()?;
         let all = [&wires.subscriber, &wires.uplink, &wires.dhcp];
-        let plane = Self {
+        let mut plane = Self {
             gate,
             raw: RawIp::open()?,
             subscriber: Capture::open(&wires.subscriber.name, Filter::DhcpFromClients)?,
             server: Capture::open(&wires.dhcp.name, Filter::DhcpFromServers)?,
             dhcp_address: wires.dhcp.addresses.first().map_or(Ipv4Addr::UNSPECIFIED, ipnet::Ipv4Net::addr),
             own: all.iter().flat_map(|link| &link.addresses).map(ipnet::Ipv4Net::addr).collect(),
+            next_hops,
             wires,
             links,
             routes,
         };
         plane.route(config).await?;
+        plane.learn().await?;
+        plane.next_hops.verify().await?;
         Ok((plane, admitted))
     }
 
@@ -143,7 +157,9 @@ impl Plane {
         if !force && wires == self.wires {
             return Ok(false);
         }
-        self.gate.reconfigure(&wires.gate(config))?;
+        let gate_config = wires.gate(config);
+        self.gate.reconfigure(&gate_config)?;
+        self.next_hops.follow(wires.subscriber.index, gate_config.next_hops());
         if wires.subscriber.index != self.wires.subscriber.index {
             self.subscriber = Capture::open(&wires.subscriber.name, Filter::DhcpFromClients)?;
         }
@@ -155,7 +171,17 @@ impl Plane {
         self.own = all.iter().flat_map(|link| &link.addresses).map(ipnet::Ipv4Net::addr).collect();
         self.wires = wires;
         self.route(config).await?;
+        self.learn().await?;
         Ok(true)
+    }
+
+    /// Tells the gate which MACs the access routers have.
+    pub async fn learn(&mut self) -> Result<(), PlaneError> {
+        let routers = self.next_hops.found().await?;
+        if self.gate.learn(&routers)? {
+            tracing::info!(?routers, "the gate follows the access routers' MACs");
+        }
+        Ok(())
     }
 
     /// The pools' routes, and no others of ours.

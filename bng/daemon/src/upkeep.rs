@@ -27,6 +27,8 @@ impl Driver {
             self.reload().await;
         }
         self.wires(false).await;
+        self.verify_next_hops().await;
+        self.count_spoofed();
         self.radius_condition();
         let policies = self.machine.policy_use();
         self.conditions.set(policies::finding(&policies));
@@ -88,6 +90,26 @@ impl Driver {
         }
     }
 
+    /// An access router has another MAC than before.
+    pub(crate) async fn next_hops(&mut self) {
+        if let Err(error) = self.plane.learn().await {
+            self.conditions.set(Finding::bad("LinksReady", error.reason(), chain(&error)));
+        }
+    }
+
+    async fn verify_next_hops(&mut self) {
+        if let Err(error) = self.plane.next_hops.verify().await {
+            tracing::debug!(error = chain(&error), "an access router cannot be asked for its MAC");
+        }
+    }
+
+    fn count_spoofed(&mut self) {
+        match self.plane.gate.spoofed() {
+            Ok(spoofed) => self.spoofed = spoofed,
+            Err(error) => self.gate_failed(&error),
+        }
+    }
+
     fn radius_condition(&mut self) {
         let state = self.sources.reachability.borrow().clone();
         match state.reachable {
@@ -137,6 +159,7 @@ impl Driver {
             leases: self.machine.drift(),
             policies,
             drops: self.drops.iter().map(|(label, count)| ((*label).to_owned(), *count)).collect(),
+            spoofed: self.spoofed.clone(),
             ..self.sinks.status.borrow().clone()
         };
         self.sinks.status.send_if_modified(|status| replace(status, next));
@@ -167,6 +190,7 @@ pub fn first_status(config: &Config, image: &Image, conditions: &[Condition]) ->
         draining: image.snapshot.draining,
         drained: false,
         drops: BTreeMap::new(),
+        spoofed: BTreeMap::new(),
         leases: Default::default(),
         policies: Default::default(),
         at: Timestamp::now(),

@@ -41,7 +41,12 @@ impl Machine {
             _ if session.ending.is_some() => self.finish(now, id, None, effects),
             // Its walled garden was closed and its element perhaps not taken away: the policies are applied next.
             _ if session.admitted && !session.may_pass() => {}
-            Some(reading) => self.on_readings(now, &[reading], effects),
+            Some(reading) => {
+                self.on_readings(now, &[reading], effects);
+                // The journal is ahead of the gate where the process died between the two. To say what it knows costs nothing.
+                let session = self.table.get(id).filter(|session| session.ending.is_none());
+                effects.actions.extend(session.map(|session| Action::SetLimits(Admission::of(session))));
+            }
             // The element went with its table: what it counted is what was last read.
             None if session.admitted => {
                 self.table.edit(id, |session| session.meter.close());

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    config::is_default,
     event::BngHealth,
     id::{BngId, InstanceId},
 };
@@ -44,6 +45,10 @@ pub struct BngStatus {
     pub drained: bool,
     /// Dropped messages by label, since the daemon started.
     pub drops: BTreeMap<String, u64>,
+    /// Packets dropped since the gate was made because they came from elsewhere than their source address is; by the address of the
+    /// access router that sent them, and `unknown` for frames of no known router or of nobody on the link.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub spoofed: BTreeMap<String, u64>,
     /// How sessions and the DHCP server's leases differed.
     #[serde(default)]
     pub leases: LeaseDrift,

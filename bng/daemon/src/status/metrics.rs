@@ -48,6 +48,10 @@ fn render(status: &BngStatus) -> String {
     for (label, count) in &status.drops {
         let _ = writeln!(text, "lastmile_bng_dropped_total{{reason=\"{label}\"}} {count}");
     }
+    family(&mut text, "lastmile_bng_spoofed_packets", "counter", "Packets with a source that is not there, by router.");
+    for (router, count) in &status.spoofed {
+        let _ = writeln!(text, "lastmile_bng_spoofed_packets_total{{router=\"{router}\"}} {count}");
+    }
     let healed =
         [("adopted", status.leases.adopted), ("stopped", status.leases.stopped), ("moved", status.leases.moved)];
     family(
