@@ -69,7 +69,7 @@ pub fn replace(name: &str, config: &GateConfig, routers: &Routers, existing: &Ex
     let stale = existing.sets.iter().filter(|set| *set == ROUTERS || names::is_garden(set) && !gardens.contains(set));
     stale.for_each(|set| add(&mut batch, sets::delete(name, set)));
     for chain in &existing.chains {
-        batch.add(&Chain::new(&c_name(chain), &table), MsgType::Del);
+        batch.add(&Chain::new(c_name(chain), &table), MsgType::Del);
     }
     let chains = plan::ipv4(config, routers);
     let map = chains.iter().position(|chain| chain.name == plan::FROM_SUBSCRIBER_RAW).unwrap_or(chains.len());
