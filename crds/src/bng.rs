@@ -44,7 +44,10 @@ use crate::{
         .field_path(".pools"),
     validation = Rule::new("self.accessMode != 'Bridged' || self.pools.all(p, !has(p.nextHop))")
         .message("with accessMode Bridged a pool has no nextHop: its subscribers are on the gateway's own link")
-        .field_path(".pools")
+        .field_path(".pools"),
+    validation = Rule::new("self.accessMode != 'Bridged' || self.trust.mode != 'ListedOnly'")
+        .message("trust.mode ListedOnly needs accessMode Routed: subscribers on the gateway's own link have no router that could be listed")
+        .field_path(".trust.mode")
 )]
 pub struct BngSpec {
     /// Which node the gateway runs on.
@@ -63,6 +66,13 @@ pub struct BngSpec {
     pub pools: Vec<Pool>,
     /// The DHCP servers that requests are relayed to.
     pub dhcp: Dhcp,
+    /// Whose DHCP messages are believed.
+    #[serde(default)]
+    pub trust: Trust,
+    /// How many sessions one circuit may have at a time. A further one ends the oldest.
+    #[serde(default = "defaults::one")]
+    #[schemars(range(min = 1, max = 64))]
+    pub sessions_per_circuit: i32,
     /// Authentication, authorisation and accounting.
     pub radius: Radius,
     /// Accounting, where neither RADIUS nor a SubscriberPolicy says otherwise.
@@ -193,6 +203,49 @@ pub struct Dhcp {
     #[schemars(length(min = 1, max = 8))]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub servers: Vec<Ipv4>,
+    /// How many messages of clients are served.
+    #[serde(default)]
+    pub shedding: Shedding,
+}
+
+/// How many messages of clients are served. Of what is too much, DISCOVERs go first and renewals last.
+#[derive(JsonSchema, Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Shedding {
+    /// Messages of one circuit a second, for each session that it may have. What two seconds bring may come at once.
+    #[schemars(range(min = 1, max = 1000))]
+    pub per_circuit_per_second: i32,
+    /// Messages of all circuits a second. What one second brings may come at once. A session's set-up is two messages.
+    #[schemars(range(min = 100, max = 1000000))]
+    pub per_second: i32,
+    /// DECLINEs of one circuit an hour. All circuits together may decline an eighth of the pools an hour.
+    #[schemars(range(min = 0, max = 1000))]
+    pub declines_per_circuit_per_hour: i32,
+}
+
+impl Default for Shedding {
+    fn default() -> Self {
+        Self { per_circuit_per_second: 20, per_second: 50_000, declines_per_circuit_per_hour: 6 }
+    }
+}
+
+/// Whose DHCP messages are believed.
+#[derive(JsonSchema, Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Trust {
+    /// Prefixes: any relay that sends on the subscriber interface, from a pool's router, with a giaddr within the pools. ListedOnly:
+    /// of those, only routers whose AccessRouter object names this BNG in bngRef.
+    pub mode: TrustMode,
+}
+
+/// What a relay has to show.
+#[derive(JsonSchema, Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TrustMode {
+    /// Its place.
+    #[default]
+    Prefixes,
+    /// Also that it was declared.
+    ListedOnly,
 }
 
 /// Authentication, authorisation and accounting by RADIUS (RFC 2865, RFC 2866).
@@ -346,6 +399,9 @@ pub struct Amounts {
 }
 
 mod defaults {
+    pub fn one() -> i32 {
+        1
+    }
     pub fn drain_timeout() -> i32 {
         60
     }

@@ -73,6 +73,10 @@ fn a_bng_that_cannot_work_is_refused_with_a_sentence() {
     refused("/spec/pools/1/prefix", json!("100.64.2.7/24"), "must be an IPv4 network, like 100.64.1.0/24");
     refused("/spec/pools/1/prefix", json!("fd00::/64"), "must be an IPv4 network");
     refused("/spec/pools/1/gateway", json!("fd00::1"), "must be an IPv4 address");
+    let mut bridged = bng();
+    bridged["spec"]["accessMode"] = json!("Bridged");
+    bridged["spec"]["trust"] = json!({ "mode": "ListedOnly" });
+    assert!(refusals::<BNG>(&bridged).iter().any(|one| one.contains("ListedOnly needs accessMode Routed")));
     refused("/spec/dhcp/servers/0", json!("kea"), "must be an IPv4 address, like 10.0.0.1");
     refused("/spec/network/subscriber/interface", json!("uplink0"), "subscribers need an interface of their own");
     refused("/spec/network/subscriber/interface", json!("dhcp0"), "subscribers need an interface of their own");

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use lastmile_types::BngId;
 use lastmile_types::config::{
     AccessMode, Accounting, BngConfig, Dhcp, EventBus, Interfaces, Kea, KeaForm, Policy, Pool, Radius, RadiusServer,
-    Routers, StatusEndpoint,
+    Routers, Shedding, StatusEndpoint, Trust,
 };
 use lastmile_types::session::Rates;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
@@ -47,7 +47,9 @@ pub fn config(topology: &Topology, bng: &Bng) -> Result<BngConfig> {
                 next_hop: Some(router.uplink.addr()),
             })
             .collect(),
-        dhcp: Dhcp { servers: vec![topology.services.dhcp.addr()] },
+        dhcp: Dhcp { servers: vec![topology.services.dhcp.addr()], shedding: Shedding::default() },
+        trust: Trust::default(),
+        sessions_per_circuit: 1,
         radius: Radius {
             servers: vec![RadiusServer {
                 auth: server(1812),

@@ -39,6 +39,9 @@ impl Driver {
             Action::Nak { server, to, reason } => {
                 self.packet(in_hand.map(|in_hand| dhcp_io::nak(in_hand, server, to, reason)));
             }
+            Action::ProbeServer { server, giaddr } => {
+                self.packet(Some(dhcp_io::probe(self.plane.dhcp_address, server, giaddr)));
+            }
             Action::Drop(label) => self.count(label.label()),
             Action::Authenticate(request) => self.authenticate(*request),
             Action::Admit(admission) => {

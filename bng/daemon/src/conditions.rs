@@ -8,12 +8,15 @@ pub struct Conditions {
     list: Vec<Condition>,
 }
 
+/// What is said of the DHCP servers.
+pub const DHCP_REACHABLE: &str = "DhcpReachable";
+
 /// The types, in the order in which they are shown.
 const KINDS: [&str; 8] = [
     "ConfigApplied",
     "LinksReady",
     "PoolsMatch",
-    "DhcpReachable",
+    DHCP_REACHABLE,
     "RadiusReachable",
     "EventsFlowing",
     "LeasesReconciled",

@@ -3,11 +3,11 @@
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 use lastmile_netio::capture::Captured;
-use lastmile_session::{Destination, DhcpKind, DhcpMessage, Edit, RelayInfo, RelayInfoEdit, Side};
+use lastmile_session::{Destination, DhcpKind, DhcpMessage, Edit, PROBE_MAC, RelayInfo, RelayInfoEdit, Side};
 use lastmile_types::Octets;
 use lastmile_wire::{
     Drop,
-    dhcp::{self, CLIENT_PORT, Message, SERVER_PORT},
+    dhcp::{self, Builder, CLIENT_PORT, Message, MessageType, SERVER_PORT},
     frame::{self, Checksum, UdpFrame},
     option82::{self, Option82},
 };
@@ -132,6 +132,13 @@ pub fn to_server(in_hand: &InHand<'_>, edit: &Edit, source: Ipv4Addr, server: Ip
 pub fn reply(in_hand: &InHand<'_>, edit: &Edit, from: Ipv4Addr, to: Destination) -> Result<Vec<u8>, BuildError> {
     let payload = edited(&in_hand.message, edit)?;
     Ok(frame::packet(SocketAddrV4::new(from, SERVER_PORT), socket(to), &payload)?)
+}
+
+/// The gateway's own question to a server: a DHCPINFORM as through the relay of one of its subnets, to be answered to `source`
+/// (RFC 2131 §4.3.5). It leases nothing.
+pub fn probe(source: Ipv4Addr, server: Ipv4Addr, giaddr: Ipv4Addr) -> Result<Vec<u8>, BuildError> {
+    let inform = Builder::new(MessageType::Inform, u32::from(server), PROBE_MAC).ciaddr(source).giaddr(giaddr);
+    Ok(frame::packet(SocketAddrV4::new(source, SERVER_PORT), SocketAddrV4::new(server, SERVER_PORT), &inform.build())?)
 }
 
 /// A DHCPNAK to the request in hand. A relay gets its option 82 back (RFC 3046 §2.2): it finds the port by it.

@@ -98,6 +98,8 @@ pub struct Driver {
     /// Records that the disk did not take.
     unwritten: VecDeque<Entry>,
     pub(crate) conditions: Conditions,
+    /// What Kea's control API says of the DHCP server.
+    pub(crate) dhcp_api: Option<Finding>,
     pub(crate) drops: BTreeMap<&'static str, u64>,
     /// By access router.
     pub(crate) spoofed: BTreeMap<String, u64>,
@@ -165,6 +167,7 @@ impl Driver {
             image: parts.image,
             unwritten: VecDeque::new(),
             conditions: parts.conditions,
+            dhcp_api: None,
             drops: BTreeMap::new(),
             spoofed: BTreeMap::new(),
             gauge: Gauge::find(),
@@ -210,8 +213,8 @@ impl Driver {
                 Woken::Input(input) => self.told(input),
                 Woken::Order(order) => self.order(order),
                 Woken::Accounted(number) => self.accounted(number),
-                Woken::Finding(finding) => self.conditions.set(finding),
                 Woken::NextHops => self.next_hops().await,
+                Woken::Finding(finding) => self.found(finding),
                 Woken::Outbox => self.outbox(),
                 Woken::Health => self.health(),
                 Woken::Tick => self.tick().await,

@@ -6,13 +6,13 @@ use jiff::Timestamp;
 use lastmile_session::{Input, Load, Settings};
 use lastmile_types::{
     event::BngHealth,
-    status::{BngStatus, Condition, PolicyUse},
+    status::{BngStatus, Condition, DhcpServer, PolicyUse},
 };
 use tracing::{error, info};
 
 use crate::{
     chain,
-    conditions::Finding,
+    conditions::{DHCP_REACHABLE, Finding},
     config::{Config, ConfigError},
     driver::Driver,
     journal::Image,
@@ -32,6 +32,7 @@ impl Driver {
         self.radius_condition();
         let policies = self.machine.policy_use();
         self.conditions.set(policies::finding(&policies));
+        self.dhcp_condition();
         self.write();
         if self.journal.wants_rotation() && self.written() {
             self.rotate();
@@ -119,6 +120,21 @@ impl Driver {
         }
     }
 
+    /// From a probe. Of the DHCP servers there is more to be said than their control API knows.
+    pub(crate) fn found(&mut self, finding: Finding) {
+        if finding.kind == DHCP_REACHABLE {
+            self.dhcp_api = Some(finding);
+            self.dhcp_condition();
+        } else {
+            self.conditions.set(finding);
+        }
+    }
+
+    fn dhcp_condition(&mut self) {
+        let finding = dhcp_finding(&self.machine.dhcp_servers(), self.dhcp_api.as_ref());
+        finding.into_iter().for_each(|finding| self.conditions.set(finding));
+    }
+
     fn rotate(&mut self) {
         self.image.snapshot = self.machine.snapshot();
         if let Err(error) = self.journal.rotate(&self.image) {
@@ -158,12 +174,37 @@ impl Driver {
             drained: stopped && self.image.accounting.is_empty(),
             leases: self.machine.drift(),
             policies,
+            dhcp_servers: self.machine.dhcp_servers(),
             drops: self.drops.iter().map(|(label, count)| ((*label).to_owned(), *count)).collect(),
             spoofed: self.spoofed.clone(),
             ..self.sinks.status.borrow().clone()
         };
         self.sinks.status.send_if_modified(|status| replace(status, next));
     }
+}
+
+/// Servers that leave clients without answer are named; else the control API has the word.
+fn dhcp_finding(servers: &[DhcpServer], api: Option<&Finding>) -> Option<Finding> {
+    let names = |silent: bool| {
+        let some = servers.iter().filter(|server| server.answers != silent).map(|server| server.address.to_string());
+        some.collect::<Vec<_>>().join(", ")
+    };
+    if servers.iter().any(|server| !server.answers) {
+        let others = names(false);
+        let rest = if others.is_empty() {
+            "no other answers, so all are still asked".to_owned()
+        } else {
+            format!("DISCOVERs go to {others}")
+        };
+        let message =
+            format!("{} answered neither clients nor a probe: see whether it runs and is reached; {rest}", names(true));
+        return Some(Finding::bad(DHCP_REACHABLE, "ServerSilent", message));
+    }
+    let api = api?.clone();
+    if api.status == Some(true) {
+        return Some(Finding { message: format!("{} (servers {})", api.message, names(false)), ..api });
+    }
+    Some(api)
 }
 
 /// Puts the new status in place under the next version, unless it says the same.
@@ -193,6 +234,7 @@ pub fn first_status(config: &Config, image: &Image, conditions: &[Condition]) ->
         spoofed: BTreeMap::new(),
         leases: Default::default(),
         policies: Default::default(),
+        dhcp_servers: Vec::new(),
         at: Timestamp::now(),
     }
 }

@@ -2,7 +2,12 @@
 
 use std::net::Ipv4Addr;
 
-use lastmile_bng::{kea::KeaClient, kea_lease};
+use lastmile_bng::{dhcp_io, kea::KeaClient, kea_lease};
+use lastmile_netio::{
+    capture::{Batch, Capture, Filter},
+    rawip::RawIp,
+};
+use lastmile_session::{DhcpKind, PROBE_MAC, Side};
 use lastmile_types::config::{Kea, KeaForm};
 use serde_json::{Value, json};
 
@@ -54,4 +59,34 @@ async fn leases_are_paged_found_and_deleted() {
     assert_eq!(kea.lease(address(31)).await.unwrap(), None);
     let dead = KeaClient::new(&Kea { url: "http://127.0.0.1:9".into(), form: KeaForm::Direct });
     assert!(dead.lease(address(31)).await.is_err() && dead.leases(address(0), 10).await.is_err());
+}
+
+#[tokio::test]
+async fn a_probe_is_answered_and_leases_nothing() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let kea = KeaClient::new(&Kea { url: endpoint(), form: KeaForm::ControlAgent });
+    let config = tell("config-get", json!({})).await;
+    let relay = &config["arguments"]["Dhcp4"]["subnet4"][0]["relay"]["ip-addresses"][0];
+    let giaddr: Ipv4Addr = relay.as_str().unwrap().parse().unwrap();
+    let (gateway, server) = (Ipv4Addr::new(127, 0, 0, 9), Ipv4Addr::LOCALHOST);
+    let capture = Capture::open("lo", Filter::DhcpFromServers).unwrap();
+    let probe = dhcp_io::probe(gateway, server, giaddr).unwrap();
+    assert_eq!(RawIp::open().unwrap().send(&[probe]).unwrap(), 1);
+    let mut batch = Batch::new();
+    let answer = tokio::time::timeout(std::time::Duration::from_secs(5), async {
+        loop {
+            capture.recv(&mut batch).await.unwrap();
+            let mut read = batch.frames().filter_map(|frame| {
+                let in_hand = dhcp_io::read(&frame).ok()?;
+                dhcp_io::describe(&in_hand, Side::Server).ok()
+            });
+            if let Some(answer) = read.find(|message| message.kind == DhcpKind::Ack) {
+                return answer;
+            }
+        }
+    });
+    let answer = answer.await.expect("Kea answers a DHCPINFORM");
+    assert_eq!((answer.chaddr, answer.source_ip), (PROBE_MAC, server));
+    assert_eq!((answer.destination_ip, answer.server_id), (gateway, Some(server)));
+    assert_eq!(kea.leases(Ipv4Addr::UNSPECIFIED, 10).await.unwrap(), Vec::<Value>::new());
 }

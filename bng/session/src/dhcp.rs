@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use lastmile_types::{Attachment, Octets, SessionKey, session::TerminateCause};
+use lastmile_types::{Attachment, Octets, SessionKey, config::TrustMode, session::TerminateCause};
 
 use crate::{
     effect::{Action, Destination, Dropped, Edit, Effects, RelayInfoEdit},
@@ -27,14 +27,20 @@ impl Machine {
             (Side::Subscriber, false) if message.hops >= MAX_HOPS => effects.drop(Dropped::TooManyHops),
             (Side::Subscriber, false) if message.giaddr.is_unspecified() => self.on_unicast(now, message, effects),
             (Side::Subscriber, false) => match self.believe(message) {
-                Ok((attachment, path)) => self.on_relayed(now, message, attachment, path, effects),
+                Ok((attachment, path)) => {
+                    let class = self.class_of(message, &attachment);
+                    match self.admit_message(now, class, Some(&attachment)) {
+                        Ok(()) => self.on_relayed(now, message, attachment, path, effects),
+                        Err(label) => effects.drop(label),
+                    }
+                }
                 Err(label) => effects.drop(label),
             },
         }
     }
 
     /// Where a relayed message comes from, if it is to be believed: giaddr within our pools and not our own, sent by that relay
-    /// or its router (RFC 3046 §5).
+    /// or its router (RFC 3046 §5), which may have to be a declared one.
     fn believe(&self, message: &DhcpMessage) -> Result<(Attachment, Path), Dropped> {
         if self.settings.own.contains(&message.giaddr) {
             return Err(Dropped::OwnGiaddr);
@@ -52,10 +58,19 @@ impl Machine {
             remote_id: remote_id.clone().unwrap_or_default(),
         };
         let router = router_name(circuit_id, &self.settings.config.routers.name_separator, message.giaddr);
+        if !self.lists(&router) {
+            return Err(Dropped::UnlistedRouter);
+        }
         Ok((
             attachment,
             Path { router, giaddr: message.giaddr, relay_info: raw.clone(), relay_mac: message.source_mac },
         ))
+    }
+
+    /// Whether a router of this name is believed.
+    pub(crate) fn lists(&self, router: &str) -> bool {
+        let trust = &self.settings.config.trust;
+        trust.mode == TrustMode::Prefixes || trust.routers.iter().any(|listed| listed == router)
     }
 
     /// A message that a relay made: everything that clients broadcast.
@@ -76,6 +91,11 @@ impl Machine {
                 return self.adopt_or_refuse(now, message, server, Destination::Relay(path.giaddr), effects);
             }
             DhcpKind::Release | DhcpKind::Decline => return self.on_relayed_end(now, message, &key, &path, effects),
+            DhcpKind::Discover | DhcpKind::Request
+                if self.table.by_key(&key).is_none() && !self.may_claim(now, &key) =>
+            {
+                return effects.drop(Dropped::HeldDown);
+            }
             _ => {}
         }
         let edit = self.towards_server(&path);
@@ -93,8 +113,12 @@ impl Machine {
     /// A client that is renewing (ciaddr set, RFC 2131 §4.3.2) an address whose session was ended, or any client while the
     /// gateway is drained, has to come back through DISCOVER.
     fn must_restart(&self, message: &DhcpMessage, key: &SessionKey) -> bool {
-        let holds = self.table.by_key(key).is_some_and(|session| session.ip == message.ciaddr);
-        self.draining || (!message.ciaddr.is_unspecified() && !holds)
+        self.draining || (!message.ciaddr.is_unspecified() && !self.holds(key, message.ciaddr))
+    }
+
+    /// Whether this client has a session with this address.
+    pub(crate) fn holds(&self, key: &SessionKey, ip: Ipv4Addr) -> bool {
+        self.table.by_key(key).is_some_and(|session| session.ip == ip)
     }
 
     /// A relay that adds option 82 to what subscribers send unicast, or a DECLINE.
@@ -112,6 +136,9 @@ impl Machine {
             return effects.drop(Dropped::NotTheHolder);
         };
         let (id, server) = (session.id, session.server);
+        if !released && !self.may_decline(now, &key.attachment) {
+            return effects.drop(Dropped::TooManyDeclines);
+        }
         effects.act(Action::ToServer { server, edit: self.towards_server(path) });
         if released {
             self.stop(now, id, TerminateCause::UserRequest, "DHCPRELEASE", effects);
@@ -128,7 +155,8 @@ impl Machine {
         }
     }
 
-    /// To the server that the client chose (option 54), else to all.
+    /// To the server that the client chose (option 54). A REQUEST without one (RFC 2131 §4.3.2: INIT-REBOOT, REBINDING) is for all; what
+    /// begins something is for those that are in service.
     pub(crate) fn pass_on(
         &mut self,
         now: Now,
@@ -140,11 +168,16 @@ impl Machine {
         if !self.exchanges.open(now.boot_ms, message.xid, message.chaddr, exchange) {
             return effects.drop(Dropped::TooManyExchanges);
         }
-        let servers = &self.settings.config.dhcp.servers;
-        match message.server_id {
-            Some(server) if servers.contains(&server) => effects.act(Action::ToServer { server, edit }),
-            Some(_) => effects.drop(Dropped::UnlistedServer),
-            None => servers.iter().for_each(|&server| effects.act(Action::ToServer { server, edit: edit.clone() })),
+        let listed = &self.settings.config.dhcp.servers;
+        let servers = match message.server_id {
+            Some(server) if listed.contains(&server) => vec![server],
+            Some(_) => return effects.drop(Dropped::UnlistedServer),
+            None if message.kind == DhcpKind::Request => listed.clone(),
+            None => self.servers.in_service(listed),
+        };
+        for server in servers {
+            self.servers.asked(now.boot_ms, server, message.chaddr);
+            effects.act(Action::ToServer { server, edit: edit.clone() });
         }
     }
 }

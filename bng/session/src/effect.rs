@@ -104,6 +104,13 @@ pub enum Action {
         /// The address.
         ip: Ipv4Addr,
     },
+    /// Ask a DHCP server for a sign of life: a DHCPINFORM in the gateway's own name (RFC 2131 §4.3.5).
+    ProbeServer {
+        /// The server.
+        server: Ipv4Addr,
+        /// Says which of its subnets is asked about.
+        giaddr: Ipv4Addr,
+    },
     /// Hand this in again as `Input::Adopt`.
     Adopt(Box<Adoption>),
     /// Delete a lease in Kea, if it is still this device's.
@@ -231,6 +238,10 @@ dropped! {
     NotFromItsRelay => "not-from-its-relay",
     /// No giaddr, and no session that it could belong to.
     NotRelayed => "not-relayed",
+    /// Option 82 without giaddr, and no trusted access node (RFC 3046 §2.1).
+    UntrustedOption82 => "untrusted-option-82",
+    /// Only declared routers are believed, and this is none.
+    UnlistedRouter => "unlisted-router",
     /// The relay named no circuit.
     NoCircuitId => "no-circuit-id",
     /// More than 16 relays.
@@ -243,6 +254,24 @@ dropped! {
     NotTheHolder => "not-the-holder",
     /// A renewal without a session, while Kea is asked already or about too many.
     KeaIsAsked => "kea-is-asked",
+    /// Its circuit begins too much.
+    ShedDiscoverOfCircuit => "shed-discover-of-circuit",
+    /// Its circuit asks too much.
+    ShedRequestOfCircuit => "shed-request-of-circuit",
+    /// Its circuit renews too often.
+    ShedRenewalOfCircuit => "shed-renewal-of-circuit",
+    /// All circuits together begin too much.
+    ShedDiscover => "shed-discover",
+    /// All circuits together ask too much.
+    ShedRequest => "shed-request",
+    /// All circuits together renew too often.
+    ShedRenewal => "shed-renewal",
+    /// Sessions of this circuit or device took each other's place too often; the next one waits.
+    HeldDown => "held-down",
+    /// More addresses are declined than a server's pool can bear.
+    TooManyDeclines => "too-many-declines",
+    /// A server's answer to the gateway's own question.
+    ProbeAnswer => "probe-answer",
     /// No new sessions while draining.
     Draining => "draining",
 }

@@ -9,6 +9,8 @@
 
 mod accounting;
 mod auth;
+mod bucket;
+mod claim;
 mod dhcp;
 mod effect;
 mod exchange;
@@ -24,7 +26,9 @@ mod reply;
 mod restart;
 mod router;
 mod selector;
+mod servers;
 mod session;
+mod shed;
 mod table;
 mod time;
 mod tombstone;
@@ -39,6 +43,7 @@ pub use reconcile::{Adoption, KeaLease, LeaseAnswer, LeasePage};
 pub use record::{Change, Record, RecordedEvent, Snapshot};
 pub use recording::{Line, Opened, Replay, ReplayError, Told};
 pub use router::Router;
+pub use servers::PROBE_MAC;
 pub use session::{Ending, Meter, Path, Session};
 pub use time::{Now, Stamp};
 pub use tombstone::Tombstone;

@@ -48,26 +48,6 @@ impl Machine {
         }
     }
 
-    /// One session per attachment, per address and per device.
-    fn clear_the_way(&mut self, now: Now, lease: &Lease, effects: &mut Effects) {
-        if let Some(id) = self.table.by_key(&lease.key).map(|session| session.id) {
-            self.stop(now, id, TerminateCause::NasRequest, "another address", effects);
-        }
-        let here: Vec<_> = self.table.at(&lease.key.attachment).collect();
-        for id in here {
-            self.delete_in_kea(id, lease, effects);
-            self.stop(now, id, TerminateCause::PortPreempted, "another device on the circuit", effects);
-        }
-        let elsewhere: Vec<_> = self.table.of_mac(lease.key.mac).collect();
-        for id in elsewhere {
-            self.delete_in_kea(id, lease, effects);
-            self.stop(now, id, TerminateCause::PortPreempted, "the device moved", effects);
-        }
-        if let Some(id) = self.table.by_ip(lease.ip).map(|session| session.id) {
-            self.stop(now, id, TerminateCause::NasRequest, "the address was given to another device", effects);
-        }
-    }
-
     fn start(&mut self, now: Now, lease: Lease, effects: &mut Effects) {
         let id = SessionId(now.fresh);
         if self.table.get(id).is_some() {

@@ -8,6 +8,7 @@ use lastmile_types::{
 
 use crate::{
     accounting,
+    claim::HoldDown,
     effect::{Action, Effects},
     exchange::Exchanges,
     input::{Input, Load, Settings},
@@ -15,7 +16,9 @@ use crate::{
     reconcile::Reconciler,
     record::{Change, RecordedEvent, Snapshot},
     router::Routers,
+    servers::Servers,
     session::Session,
+    shed::Shedder,
     table::Table,
     time::Now,
     tombstone::Tombstones,
@@ -31,6 +34,9 @@ pub struct Machine {
     pub(crate) tombstones: Tombstones,
     pub(crate) reconciler: Reconciler,
     pub(crate) policies: Policies,
+    pub(crate) servers: Servers,
+    pub(crate) shedder: Shedder,
+    pub(crate) hold_down: HoldDown,
     pub(crate) last_seq: u64,
     pub(crate) last_accounting: u64,
     pub(crate) draining: bool,
@@ -50,6 +56,9 @@ impl Machine {
             tombstones: Tombstones::restore(snapshot.tombstones),
             reconciler: Reconciler::default(),
             policies: Policies::default(),
+            servers: Servers::default(),
+            shedder: Shedder::default(),
+            hold_down: HoldDown::default(),
             last_seq: snapshot.last_seq,
             last_accounting: snapshot.last_accounting,
             draining: snapshot.draining,
@@ -87,8 +96,8 @@ impl Machine {
     /// Boot time at which [`Input::Timer`] is wanted.
     pub fn next_deadline(&self) -> Option<u64> {
         let poll = (self.table.len() > 0).then_some(self.poll_ms);
-        let dues = [self.table.next_deadline(), poll, self.routers.next_deadline(), self.policies.next_deadline()];
-        dues.into_iter().flatten().min()
+        let others = [self.routers.next_deadline(), self.policies.next_deadline(), self.servers.next_deadline()];
+        [self.table.next_deadline(), poll].into_iter().chain(others).flatten().min()
     }
 
     /// All that has to survive.
@@ -177,6 +186,7 @@ impl Machine {
             }
         }
         let liveness_ms = u64::from(self.settings.config.routers.liveness_seconds) * 1000;
+        self.probe_servers(now, effects);
         for (router, address) in self.routers.due(now.boot_ms, liveness_ms) {
             effects.act(Action::Ping { router, address });
         }

@@ -121,6 +121,7 @@ impl Policies {
 
 impl Machine {
     pub(crate) fn on_config(&mut self, now: Now, settings: Settings, effects: &mut Effects) {
+        self.servers.retain(&settings.config.dhcp.servers);
         self.settings = settings;
         self.apply_policies(now, effects);
     }

@@ -181,8 +181,9 @@ impl Machine {
         if self.tombstones.covers(now, lease.ip, lease.mac, Some(lease.last)) {
             return Verdict::EndedHere;
         }
-        let Some((attachment, _)) = self.place(lease) else { return Verdict::Unattributed };
-        let rivals: BTreeSet<_> = self.table.at(&attachment).chain(self.table.of_mac(lease.mac)).collect();
+        let place = self.place(lease).filter(|(_, path)| self.lists(&path.router));
+        let Some((attachment, _)) = place else { return Verdict::Unattributed };
+        let rivals = self.rivals(&SessionKey { attachment, mac: lease.mac });
         let mut others = rivals.into_iter().filter(|id| Some(*id) != instead);
         match (others.next().and_then(|id| self.table.get(id)), others.next()) {
             (None, _) => Verdict::Missed,

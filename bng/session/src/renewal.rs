@@ -11,6 +11,7 @@ use crate::{
     input::{DhcpKind, DhcpMessage},
     machine::Machine,
     session::Path,
+    shed::Class,
     time::Now,
 };
 
@@ -27,10 +28,22 @@ impl Machine {
         if session.key.mac != message.chaddr || !session.path.carries(message.source_mac) {
             return effects.drop(Dropped::NotTheHolder);
         }
+        // What the relay of a session adds on the way says the same; anything else was added by somebody (RFC 3046 §2.1).
+        let circuit = message.relay_info.as_ref().map(|info| info.circuit_id.as_ref());
+        if circuit.is_some_and(|circuit| circuit != Some(&session.key.attachment.circuit_id)) {
+            return effects.drop(Dropped::UntrustedOption82);
+        }
+        if !self.lists(&session.path.router) {
+            return effects.drop(Dropped::UnlistedRouter);
+        }
         let (id, server, path) =
             (session.id, session.server, Path { relay_mac: message.source_mac, ..session.path.clone() });
         let attachment = session.key.attachment.clone();
         let edit = self.towards_server(&path);
+        let class = if message.kind == DhcpKind::Inform { Class::Discover } else { Class::Renewal };
+        if let Err(label) = self.admit_message(now, class, Some(&attachment)) {
+            return effects.drop(label);
+        }
         match message.kind {
             DhcpKind::Release => {
                 effects.act(Action::ToServer { server, edit });
@@ -45,8 +58,10 @@ impl Machine {
                     address: Some(message.ciaddr),
                     inform: message.kind == DhcpKind::Inform,
                 };
-                // RENEWING carries no option 54: the packet's destination is the server; we know it from the lease.
-                let addressed = DhcpMessage { server_id: Some(server), ..message.clone() };
+                // RENEWING carries no option 54: the packet's destination is the server; we know it from the lease. REBINDING is
+                // broadcast and for all (RFC 2131 §4.3.2).
+                let rebinding = message.destination_ip.is_broadcast();
+                let addressed = DhcpMessage { server_id: (!rebinding).then_some(server), ..message.clone() };
                 self.pass_on(now, &addressed, exchange, edit, effects);
             }
             _ => effects.drop(Dropped::NotRelayed),
@@ -56,6 +71,12 @@ impl Machine {
     /// A renewal of an address that has no session: it was ended, or we do not know it yet.
     fn nobodys(&mut self, now: Now, message: &DhcpMessage, effects: &mut Effects) {
         let server = message.destination_ip;
+        if message.relay_info.is_some() {
+            return effects.drop(Dropped::UntrustedOption82);
+        }
+        if let Err(label) = self.admit_message(now, Class::Request, None) {
+            return effects.drop(label);
+        }
         if message.kind == DhcpKind::Request
             && self.in_pools(message.ciaddr)
             && self.settings.config.dhcp.servers.contains(&server)

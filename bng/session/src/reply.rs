@@ -10,6 +10,7 @@ use crate::{
     input::{DhcpKind, DhcpMessage},
     life::Lease,
     machine::Machine,
+    servers::PROBE_MAC,
     time::Now,
 };
 
@@ -20,6 +21,10 @@ impl Machine {
         if !servers.contains(&message.source_ip) || !servers.contains(&server) {
             return effects.drop(Dropped::UnlistedServer);
         }
+        self.servers.heard(message.source_ip);
+        if message.chaddr == PROBE_MAC {
+            return effects.drop(Dropped::ProbeAnswer);
+        }
         let Some(exchange) = self.exchanges.find(now.boot_ms, message.xid, message.chaddr).cloned() else {
             return effects.drop(Dropped::Unsolicited);
         };
@@ -29,6 +34,9 @@ impl Machine {
                     return effects.drop(Dropped::UselessAck);
                 };
                 self.exchanges.close(message.xid, message.chaddr);
+                if !self.holds(&lease.key, lease.ip) && !self.claim(now, &lease.key) {
+                    return effects.drop(Dropped::HeldDown);
+                }
                 effects.act(reply(server, &exchange));
                 self.on_lease(now, lease, effects);
             }

@@ -33,6 +33,12 @@ pub struct BngConfig {
     pub pools: Vec<Pool>,
     /// The DHCP servers.
     pub dhcp: Dhcp,
+    /// Whose DHCP messages are believed.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub trust: Trust,
+    /// Sessions that one circuit may have at a time (1–64); a further one ends the oldest.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub sessions_per_circuit: u32,
     /// AAA.
     pub radius: Radius,
     /// Accounting defaults.
@@ -90,6 +96,47 @@ pub struct Pool {
 pub struct Dhcp {
     /// At least one.
     pub servers: Vec<Ipv4Addr>,
+    /// What is too much.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub shedding: Shedding,
+}
+
+/// How many messages of clients are served. Of what is too much, DISCOVERs go first and renewals last.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Shedding {
+    /// Of one circuit a second, for each session that it may have (1–1,000); what two seconds bring may come at once.
+    pub per_circuit_per_second: u32,
+    /// Of all circuits a second (100–1,000,000); what one second brings may come at once. A session's set-up is two messages.
+    pub per_second: u32,
+    /// DECLINEs of one circuit an hour (0–1,000). All circuits together may decline an eighth of the pools an hour.
+    pub declines_per_circuit_per_hour: u32,
+}
+
+impl Default for Shedding {
+    fn default() -> Self {
+        Self { per_circuit_per_second: 20, per_second: 50_000, declines_per_circuit_per_hour: 6 }
+    }
+}
+
+/// Whose DHCP messages are believed.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Trust {
+    /// What a relay has to show.
+    pub mode: TrustMode,
+    /// The names of the declared access routers.
+    pub routers: Vec<String>,
+}
+
+/// What a relay has to show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum TrustMode {
+    /// Its place: the subscriber interface, a giaddr within the pools, and that router's source address.
+    #[default]
+    Prefixes,
+    /// Also its name, which must be a declared router's.
+    ListedOnly,
 }
 
 /// AAA.
@@ -294,6 +341,14 @@ pub fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
+fn one() -> u32 {
+    1
+}
+
+fn is_one(value: &u32) -> bool {
+    *value == 1
+}
+
 /// Why a configuration cannot work.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {problem}")]
@@ -339,6 +394,14 @@ impl BngConfig {
         if let Some(policy) = self.policies.iter().find(|policy| policy.confines() && policy.walled_garden.is_none()) {
             return fail("policies.walledGarden", &format!("policy {} confines subscribers to none", policy.name));
         }
+        if self.access_mode == AccessMode::Bridged && self.trust.mode == TrustMode::ListedOnly {
+            return fail("trust.mode", "subscribers on the gateway's own link have no router that could be listed");
+        }
+        let Shedding { per_circuit_per_second, per_second, declines_per_circuit_per_hour } = self.dhcp.shedding;
+        within("dhcp.shedding.perCircuitPerSecond", per_circuit_per_second, 1, 1_000)?;
+        within("dhcp.shedding.perSecond", per_second, 100, 1_000_000)?;
+        within("dhcp.shedding.declinesPerCircuitPerHour", declines_per_circuit_per_hour, 0, 1_000)?;
+        within("sessionsPerCircuit", self.sessions_per_circuit, 1, 64)?;
         within("radius.timeoutMs", self.radius.timeout_ms, 100, 60_000)?;
         within("radius.retries", self.radius.retries, 0, 10)?;
         within("accounting.interimSeconds", self.accounting.interim_seconds, 10, 86_400)?;

@@ -55,6 +55,9 @@ pub struct BngStatus {
     /// How sessions and policies go together.
     #[serde(default)]
     pub policies: PolicyUse,
+    /// The DHCP servers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dhcp_servers: Vec<DhcpServer>,
     /// When this was said.
     pub at: Timestamp,
 }
@@ -90,6 +93,22 @@ pub struct SessionCounts {
     pub authorized: u32,
     /// AuthState REJECTED.
     pub rejected: u32,
+}
+
+/// One DHCP server, as clients' exchanges and the gateway's own probes show it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DhcpServer {
+    /// Its address.
+    pub address: std::net::Ipv4Addr,
+    /// False: it left several clients and a probe without an answer.
+    pub answers: bool,
+    /// It gets DISCOVERs. Where no server answers, all of them do.
+    pub in_service: bool,
+    /// Clients' messages that were passed on to it and want an answer, since the daemon started.
+    pub asked: u64,
+    /// Its answers, those to probes included.
+    pub answered: u64,
 }
 
 /// How sessions and the DHCP server's leases differed. Counts of the last pass, and of what was healed since the daemon started.

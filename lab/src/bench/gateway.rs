@@ -8,7 +8,7 @@ use ipnet::Ipv4Net;
 use lastmile_types::BngId;
 use lastmile_types::config::{
     AccessMode, Accounting, BngConfig, Dhcp, EventBus, Interfaces, Policy, Pool, Radius, RadiusServer, Routers,
-    StatusEndpoint,
+    Shedding, StatusEndpoint, Trust,
 };
 use lastmile_types::session::Rates;
 
@@ -57,7 +57,9 @@ fn config(pool: &str) -> Result<BngConfig> {
         interfaces: Interfaces { subscriber: "access0".into(), uplink: "uplink0".into(), dhcp: "dhcp0".into() },
         access_mode: AccessMode::Routed,
         pools: vec![Pool { prefix: pool.parse()?, gateway: ROUTER, next_hop: Some(UPLINK) }],
-        dhcp: Dhcp { servers: vec![SERVER] },
+        dhcp: Dhcp { servers: vec![SERVER], shedding: nothing_is_too_much() },
+        trust: Trust::default(),
+        sessions_per_circuit: 64,
         radius: Radius {
             servers: vec![RadiusServer {
                 auth: SocketAddr::from((SERVER, 1812)),
@@ -96,6 +98,11 @@ fn config(pool: &str) -> Result<BngConfig> {
     };
     config.check()?;
     Ok(config)
+}
+
+/// A device alone asks as fast as it is answered: with the limits at their highest, and room for 64 sessions on its circuit, it may.
+fn nothing_is_too_much() -> Shedding {
+    Shedding { per_circuit_per_second: 1_000, per_second: 1_000_000, ..Shedding::default() }
 }
 
 /// Writes the configuration folder and starts the gateway.

@@ -107,12 +107,18 @@ async fn show(context: &Context, row: &RouterRow, bng: &BNG, objects: &[AccessRo
     Ok(())
 }
 
-fn is_discovered(object: &AccessRouter) -> bool {
+/// Whether it was made here, of a router that nobody declared.
+pub fn is_discovered(object: &AccessRouter) -> bool {
     object.labels().get(DISCOVERED).is_some_and(|value| value == "true")
 }
 
+/// The router's name as it stands in circuit-ids.
+pub fn circuit_name(object: &AccessRouter) -> String {
+    object.spec.circuit_id_prefix.clone().unwrap_or_else(|| object.name_any())
+}
+
 fn declares(object: &AccessRouter, row: &RouterRow, bng: &str) -> bool {
-    let name = object.spec.circuit_id_prefix.clone().unwrap_or_else(|| object.name_any());
+    let name = circuit_name(object);
     let at = object.spec.bng_ref.as_ref().is_none_or(|reference| reference.name == bng);
     !is_discovered(object) && at && name == row.name
 }

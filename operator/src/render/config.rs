@@ -14,7 +14,7 @@ use lastmile_types::{
     BngId,
     config::{
         AccessMode, Accounting, BngConfig, Dhcp, EventBus, Interfaces, Kea, KeaForm, Policy, Pool, Radius,
-        RadiusServer, Routers, StatusEndpoint,
+        RadiusServer, Routers, Shedding, StatusEndpoint, Trust, TrustMode,
     },
 };
 use serde_json::{Value, json};
@@ -43,6 +43,8 @@ pub struct Ingredients<'a> {
     pub address: Ipv4Addr,
     /// The compiled policies of its namespace.
     pub policies: Vec<Policy>,
+    /// The names of the access routers that were declared for it.
+    pub routers: Vec<String>,
     /// Networks that no subscriber may reach.
     pub protected: Vec<Ipv4Net>,
     /// The Secrets' keys that it refers to, as far as they exist.
@@ -143,7 +145,12 @@ fn config(ingredients: &Ingredients<'_>) -> Result<BngConfig, Problem> {
             crds::AccessMode::Bridged => AccessMode::Bridged,
         },
         pools: spec.pools.iter().map(pool).collect::<Result<_, _>>()?,
-        dhcp: Dhcp { servers: spec.dhcp.servers.iter().map(address).collect::<Result<_, _>>()? },
+        dhcp: dhcp(&spec.dhcp)?,
+        trust: match spec.trust.mode {
+            crds::TrustMode::Prefixes => Trust::default(),
+            crds::TrustMode::ListedOnly => Trust { mode: TrustMode::ListedOnly, routers: ingredients.routers.clone() },
+        },
+        sessions_per_circuit: number(spec.sessions_per_circuit),
         radius: radius(&spec.radius)?,
         accounting: Accounting {
             interim_seconds: number(spec.accounting.interim_seconds),
@@ -204,6 +211,18 @@ fn pool(pool: &crds::Pool) -> Result<Pool, Problem> {
         prefix: pool.prefix.0.parse().map_err(|_| invalid(&format!("{:?} is no IPv4 network", pool.prefix.0)))?,
         gateway: address(&pool.gateway)?,
         next_hop: pool.next_hop.as_ref().map(address).transpose()?,
+    })
+}
+
+fn dhcp(dhcp: &crds::Dhcp) -> Result<Dhcp, Problem> {
+    let crds::Shedding { per_circuit_per_second, per_second, declines_per_circuit_per_hour } = dhcp.shedding;
+    Ok(Dhcp {
+        servers: dhcp.servers.iter().map(address).collect::<Result<_, _>>()?,
+        shedding: Shedding {
+            per_circuit_per_second: number(per_circuit_per_second),
+            per_second: number(per_second),
+            declines_per_circuit_per_hour: number(declines_per_circuit_per_hour),
+        },
     })
 }
 

@@ -37,11 +37,13 @@ fn unpaid() -> SubscriberPolicy {
 }
 
 fn rendered(bng: &lastmile_crds::BNG) -> Result<Rendered, super::config::Problem> {
+    let routers = vec!["ar-01".to_owned(), "ar-02".to_owned()];
     let protected: Vec<Ipv4Net> = ["10.231.0.0/24", "10.96.0.0/16"].map(|net| net.parse().unwrap()).into();
     render(&Ingredients {
         bng,
         address: [10, 231, 0, 11].into(),
         policies: applied(&[gold(), unpaid()]),
+        routers,
         protected,
         secrets: &secrets(),
         material: &material(),
@@ -73,6 +75,20 @@ fn the_configuration() {
 }
 
 #[test]
+fn what_is_believed_and_served() {
+    let mut bng = bng();
+    bng.spec.trust.mode = lastmile_crds::TrustMode::ListedOnly;
+    bng.spec.sessions_per_circuit = 4;
+    bng.spec.dhcp.shedding.per_second = 10_000;
+    let config = &readable(&rendered(&bng).unwrap())["data"]["bng.json"];
+    assert_eq!(config["trust"], json!({ "mode": "ListedOnly", "routers": ["ar-01", "ar-02"] }));
+    assert_eq!(config["sessionsPerCircuit"], 4);
+    assert_eq!(config["dhcp"]["shedding"]["perSecond"], 10_000);
+    // Where every relay is believed the list says nothing, so declaring a router changes no configuration.
+    assert_eq!(readable(&rendered(&super::fixtures::bng()).unwrap())["data"]["bng.json"]["trust"], Value::Null);
+}
+
+#[test]
 fn the_workload() {
     let bng = bng();
     insta::assert_yaml_snapshot!("stateful_set", stateful_set(&bng, "bng-01", &image()));
@@ -88,6 +104,7 @@ fn the_configurations_revision_follows_every_byte() {
             bng,
             address: [10, 231, 0, 11].into(),
             policies: vec![],
+            routers: vec![],
             protected: vec![],
             secrets,
             material: &material,

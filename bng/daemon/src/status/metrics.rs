@@ -3,7 +3,7 @@
 use std::{fmt::Write, io};
 
 use axum::{Router, extract::State, http::header::CONTENT_TYPE, response::IntoResponse, routing::get};
-use lastmile_types::status::{BngStatus, PolicyUse};
+use lastmile_types::status::{BngStatus, DhcpServer, PolicyUse};
 use tokio::{net::TcpListener, sync::watch};
 
 /// Serves for ever.
@@ -52,6 +52,7 @@ fn render(status: &BngStatus) -> String {
     for (router, count) in &status.spoofed {
         let _ = writeln!(text, "lastmile_bng_spoofed_packets_total{{router=\"{router}\"}} {count}");
     }
+    servers(&mut text, &status.dhcp_servers);
     let healed =
         [("adopted", status.leases.adopted), ("stopped", status.leases.stopped), ("moved", status.leases.moved)];
     family(
@@ -85,6 +86,23 @@ fn policies(text: &mut String, found: &PolicyUse) {
     family(text, "lastmile_bng_policy_fall_backs", "counter", "Sessions whose policy was deleted while it applied.");
     for (policy, count) in &found.fell_back {
         let _ = writeln!(text, "lastmile_bng_policy_fall_backs_total{{policy=\"{policy}\"}} {count}");
+    }
+}
+
+fn servers(text: &mut String, servers: &[DhcpServer]) {
+    type Value = fn(&DhcpServer) -> u64;
+    let families: [(&str, &str, &str, &str, Value); 4] = [
+        ("answers", "", "gauge", "1 = the DHCP server answers.", |server| server.answers.into()),
+        ("in_service", "", "gauge", "1 = the DHCP server gets DISCOVERs.", |server| server.in_service.into()),
+        ("asked", "_total", "counter", "Clients' messages that want its answer.", |server| server.asked),
+        ("answered", "_total", "counter", "Its answers, those to probes included.", |server| server.answered),
+    ];
+    for (name, suffix, kind, help, value) in families {
+        family(text, &format!("lastmile_bng_dhcp_server_{name}"), kind, help);
+        for server in servers {
+            let (address, value) = (server.address, value(server));
+            let _ = writeln!(text, "lastmile_bng_dhcp_server_{name}{suffix}{{server=\"{address}\"}} {value}");
+        }
     }
 }
 

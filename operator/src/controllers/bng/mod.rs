@@ -29,8 +29,9 @@ use kube::{
         watcher,
     },
 };
-use lastmile_crds::{BNG, SubscriberPolicy};
+use lastmile_crds::{AccessRouter, BNG, SubscriberPolicy, TrustMode};
 
+use super::accessrouter::is_discovered;
 use crate::{Chain, context::Context, render::BNG_LABEL, render::config::referenced};
 
 /// The field manager of everything that this controller writes.
@@ -66,7 +67,7 @@ pub async fn run(context: Arc<Context>) {
     let ours = || watcher::Config::default().labels(BNG_LABEL);
     let controller = Controller::new(Api::<BNG>::all(client.clone()), all());
     let store = controller.store();
-    let (secrets, nodes, policies) = (store.clone(), store.clone(), store.clone());
+    let (secrets, nodes, policies, routers) = (store.clone(), store.clone(), store.clone(), store.clone());
     controller
         .owns(Api::<StatefulSet>::all(client.clone()), ours())
         .owns(Api::<Service>::all(client.clone()), ours())
@@ -80,7 +81,10 @@ pub async fn run(context: Arc<Context>) {
             bngs_of_secret(&secrets, &secret)
         })
         .watches(Api::<Node>::all(client.clone()), all(), move |_| every(&nodes, None))
-        .watches(Api::<SubscriberPolicy>::all(client), all(), move |policy| every(&policies, policy.namespace()))
+        .watches(Api::<SubscriberPolicy>::all(client.clone()), all(), move |policy| {
+            every(&policies, policy.namespace())
+        })
+        .watches(Api::<AccessRouter>::all(client), all(), move |router| listing(&routers, &router))
         .run(
             move |bng, context| {
                 let store = store.clone();
@@ -110,6 +114,15 @@ fn bngs_of_secret(store: &Store<BNG>, secret: &PartialObjectMeta<Secret>) -> Vec
 fn every(store: &Store<BNG>, namespace: Option<String>) -> Vec<ObjectRef<BNG>> {
     let within = |bng: &BNG| namespace.is_none() || bng.namespace() == namespace;
     store.state().iter().filter(|bng| within(bng)).map(|bng| ObjectRef::from_obj(&**bng)).collect()
+}
+
+/// Gateways that believe declared routers only: which of them a change is about cannot be seen from the new object alone.
+fn listing(store: &Store<BNG>, router: &AccessRouter) -> Vec<ObjectRef<BNG>> {
+    let listed_only = |bng: &BNG| bng.spec.trust.mode == TrustMode::ListedOnly;
+    let here = |bng: &BNG| bng.namespace() == router.namespace();
+    let all = store.state();
+    let concerned = all.iter().filter(|bng| !is_discovered(router) && listed_only(bng) && here(bng));
+    concerned.map(|bng| ObjectRef::from_obj(&**bng)).collect()
 }
 
 fn error_policy(bng: Arc<BNG>, error: &Error, context: Arc<Context>) -> Action {

@@ -8,7 +8,7 @@ use std::{
 use ipnet::Ipv4Net;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
-use lastmile_crds::{BNG, SecretKey, SubscriberPolicy};
+use lastmile_crds::{AccessRouter, BNG, SecretKey, SubscriberPolicy};
 
 use super::{
     conditions::Finding,
@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     ca::{Authority, Material},
+    controllers::accessrouter,
     render::{
         CONFIG_REVISION,
         config::{Ingredients, Rendered, render},
@@ -38,6 +39,8 @@ pub struct World<'a> {
     pub empty: bool,
     /// The policies of its namespace.
     pub policies: &'a [SubscriberPolicy],
+    /// The access routers of its namespace.
+    pub routers: &'a [AccessRouter],
     /// The Secrets' keys that it refers to, as far as they exist.
     pub secrets: &'a BTreeMap<SecretKey, Vec<u8>>,
     /// Its endpoint's certificate.
@@ -98,6 +101,7 @@ fn objects(world: &World<'_>, node: &str, address: Ipv4Addr) -> Result<Objects, 
         bng: world.bng,
         address,
         policies: policies::applied(world.policies),
+        routers: declared(world.bng, world.routers),
         protected: world.protected.iter().copied().chain(of_nodes).collect(),
         secrets: world.secrets,
         material: world.material,
@@ -113,6 +117,16 @@ fn objects(world: &World<'_>, node: &str, address: Ipv4Addr) -> Result<Objects, 
         disruption_budget: disruption_budget(world.bng),
         service: service(world.bng),
     })
+}
+
+/// The names of the routers that somebody declared for this gateway, each once and in order.
+fn declared(bng: &BNG, routers: &[AccessRouter]) -> Vec<String> {
+    let ours = |router: &&AccessRouter| {
+        let at = router.spec.bng_ref.as_ref().is_some_and(|reference| reference.name == bng.name_any());
+        at && !accessrouter::is_discovered(router) && router.metadata.deletion_timestamp.is_none()
+    };
+    let names: BTreeSet<String> = routers.iter().filter(ours).map(accessrouter::circuit_name).collect();
+    names.into_iter().collect()
 }
 
 /// Why the pod does not run, in its own words.
@@ -157,6 +171,7 @@ mod tests {
             pod,
             empty: false,
             policies: &[],
+            routers: &[],
             secrets,
             material: &material(),
             authority: &authority(),
@@ -185,6 +200,26 @@ mod tests {
     }
 
     #[test]
+    fn only_declared_routers_of_this_gateway_are_listed() {
+        let router = |name: &str, bng: &str, prefix: Option<&str>, discovered: &str| -> AccessRouter {
+            serde_json::from_value(json!({
+                "apiVersion": "lastmile.io/v1alpha1", "kind": "AccessRouter",
+                "metadata": { "name": name, "namespace": "edge", "labels": { "lastmile.io/discovered": discovered } },
+                "spec": { "bngRef": { "name": bng }, "circuitIdPrefix": prefix },
+            }))
+            .unwrap()
+        };
+        let routers = [
+            router("ar-02", "bng-01", Some("north"), "false"),
+            router("ar-01", "bng-01", None, "false"),
+            router("ar-03", "bng-02", None, "false"),
+            router("bng-01-0000", "bng-01", Some("stranger"), "true"),
+            AccessRouter::new("nobodys", Default::default()),
+        ];
+        assert_eq!(declared(&bng(), &routers), ["ar-01", "north"]);
+    }
+
+    #[test]
     fn only_a_pod_with_another_configuration_is_nudged() {
         let revised = |revision: &str| -> Pod {
             serde_json::from_value(
@@ -201,6 +236,7 @@ mod tests {
                 pod: Some(pod),
                 empty: false,
                 policies: &[],
+                routers: &[],
                 secrets: &secrets,
                 material: &material,
                 authority: &authority,

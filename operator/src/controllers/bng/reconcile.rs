@@ -22,7 +22,7 @@ use kube::{
         reflector::Store,
     },
 };
-use lastmile_crds::{BNG, SecretKey, SubscriberPolicy};
+use lastmile_crds::{AccessRouter, BNG, SecretKey, SubscriberPolicy, TrustMode};
 use lastmile_types::BngId;
 use serde_json::{Value, json};
 
@@ -120,6 +120,13 @@ async fn make_plan(
     let nodes: Vec<NodeFacts> = nodes.iter().map(NodeFacts::of).collect();
     let policies: Api<SubscriberPolicy> = Api::namespaced(client.clone(), id.namespace());
     let policies = policies.list(&ListParams::default()).await?.items;
+    let routers = match bng.spec.trust.mode {
+        TrustMode::Prefixes => Vec::new(),
+        TrustMode::ListedOnly => {
+            let routers: Api<AccessRouter> = Api::namespaced(client.clone(), id.namespace());
+            routers.list(&ListParams::default()).await?.items
+        }
+    };
     let secrets: Api<Secret> = Api::namespaced(client.clone(), id.namespace());
     let held = read_secrets(&secrets, &referenced(bng)).await?;
     let settings = &context.settings;
@@ -131,6 +138,7 @@ async fn make_plan(
         pod,
         empty: pod.is_none() || word.is_some_and(|word| word.sessions.total == 0),
         policies: &policies,
+        routers: &routers,
         secrets: &held,
         material: &material(&secrets, bng, id, trust).await?,
         authority: &trust.authority,
