@@ -66,7 +66,6 @@ impl Gate {
         for (ip, mac) in self.dump_keys(BOUND, sets::bound_of)? {
             places.entry(ip).or_default().mac = Some(mac);
         }
-        let address = |key: &[u8]| <[u8; 4]>::try_from(key).ok().map(Ipv4Addr::from);
         let confined: BTreeSet<Ipv4Addr> = self.dump_keys(CONFINED, address)?.into_iter().collect();
         for ip in &confined {
             places.entry(*ip).or_default().garden = Some("".into());
@@ -105,6 +104,9 @@ impl Gate {
         self.netlink
             .dump(&sets::list(), |octets| existing.sets.extend(ours(sets::decode(&octets))))
             .map_err(Error::nftables("listing sets"))?;
+        if existing.sets.iter().any(|set| set == CONFINED) {
+            existing.confined = !self.dump_keys(CONFINED, address)?.is_empty();
+        }
         Ok(existing)
     }
 
@@ -125,4 +127,8 @@ impl Gate {
             .map_err(Error::nftables("reading a set"))?;
         Ok(elements)
     }
+}
+
+fn address(key: &[u8]) -> Option<Ipv4Addr> {
+    <[u8; 4]>::try_from(key).ok().map(Ipv4Addr::from)
 }

@@ -80,7 +80,12 @@ impl Gate {
         let next_hops = config.next_hops();
         let mut routers = self.routers.clone();
         routers.retain(|next_hop, _| next_hops.contains(next_hop));
-        let transaction = rules::replace(&self.table, config, &routers, &existing);
+        let mut kept = config.clone();
+        if existing.confined {
+            // One without a name and with nothing in it: without any garden the rules would not look who is confined.
+            kept.gardens.entry(String::new()).or_default();
+        }
+        let transaction = rules::replace(&self.table, &kept, &routers, &existing);
         self.netlink
             .exchange(&transaction.octets, transaction.begin, transaction.last)
             .map_err(Error::nftables("replacing the rules"))?;

@@ -44,6 +44,8 @@ pub struct Existing {
     pub chains: Vec<String>,
     /// Its sets.
     pub sets: Vec<String>,
+    /// Somebody is confined to a garden.
+    pub confined: bool,
 }
 
 /// Replaces all rules and makes what is missing; sets that exist are left alone, but for the map of routers and gardens that are

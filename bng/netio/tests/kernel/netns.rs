@@ -61,6 +61,20 @@ impl Bench {
         ip(&format!("-n {} {arguments}", self.name(name)));
     }
 
+    /// A program, in a namespace; what it says.
+    pub fn run(&self, name: &str, line: &str) -> String {
+        let mut words = line.split(' ');
+        let mut command = Command::new(words.next().unwrap_or_default());
+        let output = self.within(name, || command.args(words).output().unwrap());
+        assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// `nft …`
+    pub fn nft(&self, name: &str, arguments: &str) -> String {
+        self.run(name, &format!("nft {arguments}"))
+    }
+
     fn wire(&self, left: &str, left_if: &str, right: &str, right_if: &str) {
         let (left_ns, right_ns) = (self.name(left), self.name(right));
         ip(&format!("link add {left_if} netns {left_ns} type veth peer name {right_if} netns {right_ns}"));
