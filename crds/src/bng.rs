@@ -86,6 +86,9 @@ pub struct BngSpec {
     /// How access routers are recognised and watched.
     #[serde(default)]
     pub routers: Routers,
+    /// Subscribers whose limits are shaped rather than policed.
+    #[serde(default)]
+    pub shaping: Shaping,
     /// NAS-Identifier towards RADIUS (RFC 2865 section 5.32). Default: the object's name.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
@@ -372,6 +375,17 @@ impl Default for Routers {
     fn default() -> Self {
         Self { name_separator: "|".into(), liveness_seconds: 10 }
     }
+}
+
+/// Subscribers whose SubscriberPolicy says `enforcement: Shape`: what exceeds their rates waits in a short queue of their own.
+#[derive(JsonSchema, Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Shaping {
+    /// How many can be shaped at once; who comes after them is policed, and the condition ShapingAvailable says so. With a
+    /// number above 0 the gateway takes over the queueing (root qdisc, HTB) of its subscriber and uplink interfaces; one that
+    /// somebody else put there is left alone and nobody is shaped. Each costs the node about 4 KiB.
+    #[schemars(range(min = 0, max = 32767))]
+    pub max_subscribers: i32,
 }
 
 /// The pod's CPU and memory.

@@ -67,6 +67,7 @@ pub fn config(topology: &Topology, bng: &Bng) -> Result<BngConfig> {
         kea: Some(Kea { url: format!("http://{services}:8000"), form: KeaForm::ControlAgent }),
         routers: Routers { name_separator: "|".into(), liveness_seconds: 10 },
         policies: vec![policy("gold", 100_000, 50_000), policy("silver", 20_000, 10_000)],
+        shaping: lastmile_types::config::Shaping::default(),
         protected: vec![
             topology.management.host.trunc(),
             topology.services.dhcp.trunc(),

@@ -1,6 +1,6 @@
 //! One `match` that touches the world.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{collections::VecDeque, net::Ipv4Addr, time::Duration};
 
 use lastmile_netio::gate::{Admitted, Change, Terms};
 use lastmile_session::{Action, Admission, Input, LeaseAnswer, Reading, Side};
@@ -45,16 +45,14 @@ impl Driver {
             Action::Drop(label) => self.count(label.label()),
             Action::Authenticate(request) => self.authenticate(*request),
             Action::Admit(admission) => {
-                let (ip, terms) = (admission.ip, self.terms(admission));
-                self.change_gate(Change::Admit { ip, terms });
+                let terms = self.terms(&admission);
+                self.change_gate(Change::Admit { ip: admission.ip, terms });
+                self.plane.limits.settle(&admission);
             }
-            Action::SetLimits(admission) => {
-                let (ip, terms) = (admission.ip, self.terms(admission));
-                self.change_gate(Change::SetTerms { ip, terms });
-            }
-            Action::EvictStray { ip } => drop(self.change_gate(Change::Evict { ip })),
+            Action::SetLimits(admission) => self.set_limits(&admission),
+            Action::EvictStray { ip } => drop(self.evict(ip)),
             Action::Evict { session, ip } => {
-                let counters = self.change_gate(Change::Evict { ip });
+                let counters = self.evict(ip);
                 next.push_back(Input::Evicted { session, counters });
             }
             Action::ReadCounters(Some(ip)) => match self.plane.gate.read(ip) {
@@ -89,10 +87,23 @@ impl Driver {
         }
     }
 
-    /// Behind an access router a subscriber's own MAC is not seen.
-    fn terms(&self, admission: Admission) -> Terms {
+    /// Behind an access router a subscriber's own MAC is not seen. What is shaped is not policed.
+    fn terms(&mut self, admission: &Admission) -> Terms {
         let on_link = self.config.bng.access_mode == AccessMode::Bridged;
-        Terms { rates: admission.rates, mac: on_link.then_some(admission.mac), garden: admission.garden }
+        let rates = self.plane.limits.police(admission);
+        Terms { rates, mac: on_link.then_some(admission.mac), garden: admission.garden.clone() }
+    }
+
+    pub(crate) fn set_limits(&mut self, admission: &Admission) {
+        let terms = self.terms(admission);
+        self.change_gate(Change::SetTerms { ip: admission.ip, terms });
+        self.plane.limits.settle(admission);
+    }
+
+    fn evict(&mut self, ip: Ipv4Addr) -> Option<lastmile_types::Counters> {
+        let counters = self.change_gate(Change::Evict { ip });
+        self.plane.limits.forget(ip);
+        counters
     }
 
     /// The final counters, where something was evicted.
@@ -115,7 +126,7 @@ impl Driver {
     }
 
     /// A message in hand waits for the answer, one for each address.
-    fn ask_lease(&mut self, ip: std::net::Ipv4Addr, in_hand: Option<&InHand<'_>>) {
+    fn ask_lease(&mut self, ip: Ipv4Addr, in_hand: Option<&InHand<'_>>) {
         if let Some(in_hand) = in_hand {
             self.held.insert(ip, Held::of(in_hand));
         }
@@ -144,7 +155,7 @@ impl Driver {
         });
     }
 
-    fn ping(&self, router: String, address: std::net::Ipv4Addr) {
+    fn ping(&self, router: String, address: Ipv4Addr) {
         let (pinger, inputs) = (self.pinger.clone(), self.inputs.clone());
         tokio::spawn(async move {
             let mut rtt_us = None;

@@ -12,7 +12,7 @@ pub struct Conditions {
 pub const DHCP_REACHABLE: &str = "DhcpReachable";
 
 /// The types, in the order in which they are shown.
-const KINDS: [&str; 8] = [
+const KINDS: [&str; 9] = [
     "ConfigApplied",
     "LinksReady",
     "PoolsMatch",
@@ -21,6 +21,7 @@ const KINDS: [&str; 8] = [
     "EventsFlowing",
     "LeasesReconciled",
     "PoliciesFound",
+    "ShapingAvailable",
 ];
 
 /// One finding.

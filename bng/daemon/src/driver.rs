@@ -13,7 +13,7 @@ use std::{
 
 use lastmile_netio::{capture::Batch, ping::Pinger};
 use lastmile_session::{AccountingRecord, Effects, Input, Load, Machine, RecordedEvent, Settings, Side};
-use lastmile_types::status::{BngStatus, DisconnectAnswer};
+use lastmile_types::status::{BngStatus, DisconnectAnswer, Shaped};
 use rustls::ServerConfig;
 use tokio::{
     sync::{mpsc, oneshot, watch},
@@ -103,6 +103,8 @@ pub struct Driver {
     pub(crate) drops: BTreeMap<&'static str, u64>,
     /// By access router.
     pub(crate) spoofed: BTreeMap<String, u64>,
+    /// As last counted.
+    pub(crate) shaped: Shaped,
     pub(crate) gauge: Gauge,
     pub(crate) load: Load,
     pub(crate) started: Instant,
@@ -170,6 +172,7 @@ impl Driver {
             dhcp_api: None,
             drops: BTreeMap::new(),
             spoofed: BTreeMap::new(),
+            shaped: Shaped::default(),
             gauge: Gauge::find(),
             load: Load { cpu_cores: 0.0, memory_bytes: 0, uptime_seconds: 0 },
             started: Instant::now(),

@@ -17,6 +17,7 @@ pub mod journal;
 pub mod kea;
 pub mod kea_lease;
 pub mod leases;
+pub mod limits;
 mod next_hops;
 pub mod outbox;
 pub mod plane;

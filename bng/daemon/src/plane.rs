@@ -8,10 +8,12 @@ use lastmile_netio::{
     links::{Link, Links},
     rawip::RawIp,
     routes::{Route, Routes},
+    shaper::{ShaperConfig, Way},
 };
+use lastmile_session::Admission;
 use lastmile_types::config::BngConfig;
 
-use crate::next_hops::NextHops;
+use crate::{limits::Limits, next_hops::NextHops};
 
 /// The most subscribers at once.
 const SIZE: u32 = 131_072;
@@ -56,6 +58,8 @@ impl PlaneError {
 pub struct Plane {
     /// Who is let through.
     pub gate: Gate,
+    /// Who is shaped.
+    pub limits: Limits,
     /// Sends packets.
     pub raw: RawIp,
     /// What subscribers and relays send.
@@ -118,8 +122,15 @@ impl Wires {
                 .filter_map(|policy| Some((policy.name.clone(), policy.walled_garden.clone()?)))
                 .collect(),
             size: SIZE,
-            shaped: false,
+            shaped: config.shaping.classes > 0,
         }
+    }
+
+    fn shaper(&self, config: &BngConfig) -> Option<ShaperConfig> {
+        let way = |link: &Link| Way { interface: link.name.clone(), index: link.index };
+        let classes = u16::try_from(config.shaping.classes).unwrap_or(u16::MAX);
+        let (subscriber, uplink) = (way(&self.subscriber), way(&self.uplink));
+        (classes > 0).then(|| ShaperConfig { bng_id: config.bng_id.clone(), subscriber, uplink, classes })
     }
 }
 
@@ -131,10 +142,12 @@ impl Plane {
         let gate_config = wires.gate(config);
         let next_hops = NextHops::open(wires.subscriber.index, gate_config.next_hops())?;
         let (gate, admitted) = Gate::open(&gate_config)?;
+        let limits = Limits::open(wires.shaper(config).as_ref());
         let routes = Routes::open()?;
         let all = [&wires.subscriber, &wires.uplink, &wires.dhcp];
         let mut plane = Self {
             gate,
+            limits,
             raw: RawIp::open()?,
             subscriber: Capture::open(&wires.subscriber.name, Filter::DhcpFromClients)?,
             server: Capture::open(&wires.dhcp.name, Filter::DhcpFromServers)?,
@@ -157,7 +170,8 @@ impl Plane {
         if !force && wires == self.wires {
             return Ok(false);
         }
-        let gate_config = wires.gate(config);
+        let mut gate_config = wires.gate(config);
+        gate_config.shaped |= self.limits.in_use();
         self.gate.reconfigure(&gate_config)?;
         self.next_hops.follow(wires.subscriber.index, gate_config.next_hops());
         if wires.subscriber.index != self.wires.subscriber.index {
@@ -182,6 +196,12 @@ impl Plane {
             tracing::info!(?routers, "the gate follows the access routers' MACs");
         }
         Ok(())
+    }
+
+    /// Follows what became of the shapers' classes; returns whose limits are to be set again. Of a drained gateway none are left.
+    pub fn shape(&mut self, config: &BngConfig, drained: bool) -> Vec<Admission> {
+        let shaper = self.wires.shaper(config).filter(|_| !drained);
+        self.limits.refresh(shaper.as_ref())
     }
 
     /// The pools' routes, and no others of ours.

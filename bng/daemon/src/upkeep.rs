@@ -29,6 +29,7 @@ impl Driver {
         self.wires(false).await;
         self.verify_next_hops().await;
         self.count_spoofed();
+        self.shape();
         self.radius_condition();
         let policies = self.machine.policy_use();
         self.conditions.set(policies::finding(&policies));
@@ -111,6 +112,14 @@ impl Driver {
         }
     }
 
+    fn shape(&mut self) {
+        let again = self.plane.shape(&self.config.bng, self.machine.drained());
+        again.iter().for_each(|admission| self.set_limits(admission));
+        let (finding, shaped) = self.plane.limits.finding(self.config.bng.shaping.classes);
+        self.conditions.set(finding);
+        self.shaped = shaped;
+    }
+
     fn radius_condition(&mut self) {
         let state = self.sources.reachability.borrow().clone();
         match state.reachable {
@@ -175,6 +184,7 @@ impl Driver {
             leases: self.machine.drift(),
             policies,
             dhcp_servers: self.machine.dhcp_servers(),
+            shaping: self.shaped,
             drops: self.drops.iter().map(|(label, count)| ((*label).to_owned(), *count)).collect(),
             spoofed: self.spoofed.clone(),
             ..self.sinks.status.borrow().clone()
@@ -235,6 +245,7 @@ pub fn first_status(config: &Config, image: &Image, conditions: &[Condition]) ->
         leases: Default::default(),
         policies: Default::default(),
         dhcp_servers: Vec::new(),
+        shaping: Default::default(),
         at: Timestamp::now(),
     }
 }

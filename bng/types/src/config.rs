@@ -51,6 +51,9 @@ pub struct BngConfig {
     pub routers: Routers,
     /// SubscriberPolicies, compiled.
     pub policies: Vec<Policy>,
+    /// Subscribers whose limits are shaped.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub shaping: Shaping,
     /// Networks that no subscriber may reach: nodes, pods, services, management, DHCP.
     pub protected: Vec<Ipv4Net>,
     /// The status and control endpoint.
@@ -216,6 +219,15 @@ pub struct Routers {
     pub name_separator: String,
     /// Seconds between liveness checks (1–3,600).
     pub liveness_seconds: u32,
+}
+
+/// Subscribers whose limits are shaped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Shaping {
+    /// How many at once (0–32,767): so many classes are made ahead on the subscriber and on the uplink interface, whose
+    /// root queueing disciplines are the gateway's then. Who comes after them is policed. 0 = nobody, and no interface is touched.
+    pub classes: u32,
 }
 
 /// A SubscriberPolicy as the gateway applies it.
@@ -407,6 +419,7 @@ impl BngConfig {
         within("accounting.interimSeconds", self.accounting.interim_seconds, 10, 86_400)?;
         within("accounting.idleAfterSeconds", self.accounting.idle_after_seconds, 10, 86_400)?;
         within("accounting.healthSeconds", self.accounting.health_seconds, 1, 3_600)?;
+        within("shaping.classes", self.shaping.classes, 0, 32_767)?;
         within("routers.livenessSeconds", self.routers.liveness_seconds, 1, 3_600)
     }
 }

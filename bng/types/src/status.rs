@@ -29,7 +29,8 @@ pub struct BngStatus {
     pub instance_id: InstanceId,
     /// The `configRevision` of the configuration in force.
     pub config_revision: String,
-    /// ConfigApplied, LinksReady, PoolsMatch, DhcpReachable, RadiusReachable, EventsFlowing, LeasesReconciled.
+    /// ConfigApplied, LinksReady, PoolsMatch, DhcpReachable, RadiusReachable, EventsFlowing, LeasesReconciled,
+    /// ShapingAvailable.
     pub conditions: Vec<Condition>,
     /// Sessions by state.
     pub sessions: SessionCounts,
@@ -58,6 +59,9 @@ pub struct BngStatus {
     /// The DHCP servers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dhcp_servers: Vec<DhcpServer>,
+    /// Subscribers whose policy says Shape.
+    #[serde(default)]
+    pub shaping: Shaped,
     /// When this was said.
     pub at: Timestamp,
 }
@@ -143,6 +147,16 @@ pub struct PolicyUse {
     pub unknown_filter_ids: BTreeMap<String, u32>,
     /// Sessions whose policy was deleted while it applied, by its name, since the daemon started; the last 64 names at most.
     pub fell_back: BTreeMap<String, u64>,
+}
+
+/// Subscribers whose policy says Shape.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Shaped {
+    /// They have classes.
+    pub shaped: u32,
+    /// They are policed instead, in one direction at least.
+    pub policed: u32,
 }
 
 /// What came of an order to disconnect.

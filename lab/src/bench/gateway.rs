@@ -87,6 +87,7 @@ fn config(pool: &str) -> Result<BngConfig> {
             },
             ..Policy::default()
         }],
+        shaping: lastmile_types::config::Shaping::default(),
         protected: vec![Ipv4Net::new(SERVER, 24)?.trunc()],
         status: StatusEndpoint {
             listen: SocketAddr::from((MIDDLE, 9443)),

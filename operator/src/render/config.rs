@@ -14,7 +14,7 @@ use lastmile_types::{
     BngId,
     config::{
         AccessMode, Accounting, BngConfig, Dhcp, EventBus, Interfaces, Kea, KeaForm, Policy, Pool, Radius,
-        RadiusServer, Routers, Shedding, StatusEndpoint, Trust, TrustMode,
+        RadiusServer, Routers, Shaping, Shedding, StatusEndpoint, Trust, TrustMode,
     },
 };
 use serde_json::{Value, json};
@@ -170,6 +170,7 @@ fn config(ingredients: &Ingredients<'_>) -> Result<BngConfig, Problem> {
             liveness_seconds: number(spec.routers.liveness_seconds),
         },
         policies: ingredients.policies.clone(),
+        shaping: Shaping { classes: number(spec.shaping.max_subscribers) },
         protected: protected(ingredients)?,
         status: StatusEndpoint {
             listen: SocketAddr::from((ingredients.address, endpoint::PORT)),

@@ -37,6 +37,7 @@ pub fn bng() -> BNG {
             },
             "eventBus": { "secretRef": secret("redis", "url") },
             "kea": { "url": "http://10.231.0.2:8000" },
+            "shaping": { "maxSubscribers": 1000 },
             "resources": { "requests": { "cpu": "100m", "memory": "64Mi" }, "limits": { "memory": "512Mi" } },
         },
     }))

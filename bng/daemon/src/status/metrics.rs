@@ -33,6 +33,8 @@ fn render(status: &BngStatus) -> String {
         ("lastmile_bng_leases", "Active leases within the pools, in the last pass.", u64::from(status.leases.leases)),
         ("lastmile_bng_leases_ended_here", "Of those, ended here.", u64::from(status.leases.ended_here)),
         ("lastmile_bng_leases_unattributed", "Of those, without option 82.", u64::from(status.leases.unattributed)),
+        ("lastmile_bng_shaped", "Subscribers who have classes.", u64::from(status.shaping.shaped)),
+        ("lastmile_bng_policed_instead", "Subscribers who should be shaped.", u64::from(status.shaping.policed)),
         ("lastmile_bng_memory_bytes", "Memory of the gateway's cgroup.", status.health.memory_bytes),
     ];
     for (name, help, value) in gauges {

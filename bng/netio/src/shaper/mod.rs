@@ -50,8 +50,8 @@ pub enum ShaperError {
         /// Its number, as tc shows it.
         handle: u32,
     },
-    /// Somebody removed the tree.
-    #[error("somebody removed the classes of {interface}")]
+    /// Somebody removed the tree, or the interface was made anew.
+    #[error("the classes of {interface} are gone")]
     Gone {
         /// The interface.
         interface: String,
@@ -101,15 +101,13 @@ impl Shaper {
         let nftables = Netlink::open().map_err(Error::nftables("opening the netlink socket"))?;
         let table = table_name(&config.bng_id);
         let root = root_of(&table);
-        let up = Side::open(&mut tc, Direction::Up, &config.uplink, root)?;
-        let down = match Side::open(&mut tc, Direction::Down, &config.subscriber, root) {
-            Ok(down) => down,
-            Err(error) => {
-                // One side alone serves nobody.
-                up.remove(&mut tc)?;
-                return Err(error);
-            }
-        };
+        let up = Side::new(Direction::Up, &config.uplink, root);
+        let down = Side::new(Direction::Down, &config.subscriber, root);
+        // One side alone serves nobody: both are looked at before one is touched.
+        let missing = [(&up, up.is_there(&mut tc)?), (&down, down.is_there(&mut tc)?)];
+        for (side, _) in missing.into_iter().filter(|(_, is_there)| !is_there) {
+            side.make(&mut tc)?;
+        }
         let mut shaper = Self { tc, nftables, table, classes: config.classes.min(MAX_CLASSES), up, down };
         shaper.adopt()?;
         Ok(shaper)
@@ -120,15 +118,10 @@ impl Shaper {
         self.classes = classes.min(MAX_CLASSES);
     }
 
-    /// Whether packets still leave by these.
-    pub fn is_by(&self, subscriber: &Way, uplink: &Way) -> bool {
-        self.down.is_by(subscriber) && self.up.is_by(uplink)
-    }
-
-    /// Whether both trees are as we left them.
-    pub fn check(&mut self) -> Result<(), ShaperError> {
-        self.up.check(&mut self.tc)?;
-        self.down.check(&mut self.tc)
+    /// Whether both trees are as we left them, on the interfaces by which packets leave now.
+    pub fn check(&mut self, config: &ShaperConfig) -> Result<(), ShaperError> {
+        self.up.check(&mut self.tc, &config.uplink)?;
+        self.down.check(&mut self.tc, &config.subscriber)
     }
 
     /// Everybody who has a class.
@@ -153,6 +146,12 @@ impl Shaper {
         Ok(left)
     }
 
+    /// Whether a subscriber would be shaped in a direction in which he is not.
+    pub fn has_class_for(&self, ip: Ipv4Addr, rates: &Rates) -> bool {
+        (rates.up_kbps.is_some() && self.up.has_class_for(ip, self.classes))
+            || (rates.down_kbps.is_some() && self.down.has_class_for(ip, self.classes))
+    }
+
     /// Shapes a subscriber no longer.
     pub fn release(&mut self, ip: Ipv4Addr) -> Result<(), ShaperError> {
         let table = &self.table;
@@ -174,11 +173,9 @@ impl Shaper {
 
     /// Removes the trees; packets that wait in them are lost. Nobody has a class any longer.
     pub fn remove(mut self) -> Result<(), ShaperError> {
-        for ip in self.holders() {
-            self.release(ip)?;
-        }
-        self.up.remove(&mut self.tc)?;
-        self.down.remove(&mut self.tc)
+        let released = self.holders().into_iter().try_for_each(|ip| self.release(ip));
+        let (up, down) = (self.up.remove(&mut self.tc), self.down.remove(&mut self.tc));
+        released.and(up).and(down)
     }
 
     fn one(

@@ -40,15 +40,24 @@ pub struct Side {
 }
 
 impl Side {
-    /// Makes the tree, or takes over the one that is there with everybody who has a class in it.
-    pub fn open(tc: &mut Netlink, direction: Direction, way: &Way, root: u32) -> Result<Self, ShaperError> {
-        let side = Self { direction, way: way.clone(), root, next: 1, free: VecDeque::new(), held: BTreeMap::new() };
-        match side.found(tc)? {
-            Some(found) if side.is_ours(&found) => {}
-            Some(found) if found.handle != 0 => return Err(side.foreign(found)),
-            _ => side.make(tc)?,
+    pub fn new(direction: Direction, way: &Way, root: u32) -> Self {
+        Self { direction, way: way.clone(), root, next: 1, free: VecDeque::new(), held: BTreeMap::new() }
+    }
+
+    /// Whether the tree is there. Somebody else's is an error.
+    pub fn is_there(&self, tc: &mut Netlink) -> Result<bool, ShaperError> {
+        match self.found(tc)? {
+            Some(found) if self.is_ours(&found) => Ok(true),
+            Some(found) if found.handle != 0 => Err(self.foreign(found)),
+            _ => Ok(false),
         }
-        Ok(side)
+    }
+
+    pub fn make(&self, tc: &mut Netlink) -> Result<(), ShaperError> {
+        tc.series(&[tc::make_root(self.way.index, self.root)]).map_err(|error| match error.raw_os_error() {
+            Some(libc::ENOENT | libc::EOPNOTSUPP) => ShaperError::NoHtb,
+            _ => Error::tc("making a tree of classes")(error).into(),
+        })
     }
 
     /// Compares the map with the classes: who is in both keeps his, whose class is missing has none. Returns the latter.
@@ -73,17 +82,12 @@ impl Side {
         Ok(stray)
     }
 
-    /// Whether the tree is still there, and still ours.
-    pub fn check(&self, tc: &mut Netlink) -> Result<(), ShaperError> {
-        match self.found(tc)? {
-            Some(found) if self.is_ours(&found) => Ok(()),
-            Some(found) if found.handle != 0 => Err(self.foreign(found)),
-            _ => Err(ShaperError::Gone { interface: self.way.interface.clone() }),
+    /// Whether packets still leave by this tree, and it is still ours.
+    pub fn check(&self, tc: &mut Netlink, way: &Way) -> Result<(), ShaperError> {
+        if self.way == *way && self.is_there(tc)? {
+            return Ok(());
         }
-    }
-
-    pub fn is_by(&self, way: &Way) -> bool {
-        self.way == *way
+        Err(ShaperError::Gone { interface: way.interface.clone() })
     }
 
     pub fn holders(&self) -> impl Iterator<Item = Ipv4Addr> {
@@ -147,8 +151,16 @@ impl Side {
         Ok(())
     }
 
+    pub fn has_class_for(&self, ip: Ipv4Addr, classes: u16) -> bool {
+        !self.held.contains_key(&ip) && self.has_room(classes)
+    }
+
+    fn has_room(&self, classes: u16) -> bool {
+        self.held.len() < usize::from(classes)
+    }
+
     fn take(&mut self, classes: u16) -> Option<u16> {
-        if self.held.len() >= usize::from(classes) {
+        if !self.has_room(classes) {
             return None;
         }
         self.free.pop_front().or_else(|| {
@@ -156,13 +168,6 @@ impl Side {
             let minor = self.next;
             self.next += 1;
             Some(minor)
-        })
-    }
-
-    fn make(&self, tc: &mut Netlink) -> Result<(), ShaperError> {
-        tc.series(&[tc::make_root(self.way.index, self.root)]).map_err(|error| match error.raw_os_error() {
-            Some(libc::ENOENT | libc::EOPNOTSUPP) => ShaperError::NoHtb,
-            _ => Error::tc("making a tree of classes")(error).into(),
         })
     }
 

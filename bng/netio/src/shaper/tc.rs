@@ -47,7 +47,7 @@ impl Class {
         let kbps = kbps.filter(|kbps| *kbps <= MAX_KBPS)?;
         let rate = u64::from(kbps.max(1)) * 125;
         let burst = burst_kbit.map_or(rate * DEFAULT_BURST_MS / 1_000, |kbit| u64::from(kbit) * 125).max(MIN_BURST);
-        let buffer = burst * 1_000_000_000 / rate / TICK;
+        let buffer = u128::from(burst) * 1_000_000_000 / u128::from(rate * TICK);
         Some(Self { rate, buffer: u32::try_from(buffer).unwrap_or(u32::MAX) })
     }
 

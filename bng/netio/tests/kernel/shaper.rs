@@ -248,7 +248,7 @@ fn trees_are_adopted_and_removed() {
     assert!(classes("access0").contains("rate 2Mbit"));
 
     run(&bench, "gateway", "tc qdisc del dev uplink0 root");
-    assert!(matches!(shaper.check(), Err(ShaperError::Gone { interface }) if interface == "uplink0"));
+    assert!(matches!(shaper.check(&config), Err(ShaperError::Gone { interface }) if interface == "uplink0"));
     let shaper = reopen(&bench, &config).unwrap();
     shaper.remove().unwrap();
     assert_eq!(classes("access0") + &classes("uplink0"), "");
@@ -271,9 +271,9 @@ fn what_others_put_there_stays() {
 
     run(&bench, "gateway", "tc qdisc del dev access0 root");
     let mut shaper = reopen(&bench, &config).unwrap();
-    shaper.check().unwrap();
+    shaper.check(&config).unwrap();
     run(&bench, "gateway", "tc qdisc replace dev access0 root handle 2: bfifo limit 100000");
-    assert!(matches!(shaper.check(), Err(ShaperError::Foreign { kind, handle: 2, .. }) if kind == "bfifo"));
+    assert!(matches!(shaper.check(&config), Err(ShaperError::Foreign { kind, handle: 2, .. }) if kind == "bfifo"));
     shaper.remove().unwrap();
     assert!(run(&bench, "gateway", "tc qdisc show dev access0").contains("bfifo 2: root"));
 }

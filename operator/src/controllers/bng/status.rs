@@ -11,7 +11,7 @@ use crate::{endpoint, observe::Observation};
 /// A gateway that has not answered for so long is Unreachable.
 const PATIENCE: SignedDuration = SignedDuration::from_secs(5);
 /// The conditions that the gateway itself reports, besides ConfigApplied.
-const REPORTED: [&str; 7] = [
+const REPORTED: [&str; 8] = [
     "LinksReady",
     "PoolsMatch",
     "DhcpReachable",
@@ -19,6 +19,7 @@ const REPORTED: [&str; 7] = [
     "EventsFlowing",
     "LeasesReconciled",
     "PoliciesFound",
+    "ShapingAvailable",
 ];
 /// Of those, what Ready needs.
 const NEEDED: [&str; 3] = ["LinksReady", "DhcpReachable", "RadiusReachable"];

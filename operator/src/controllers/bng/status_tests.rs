@@ -35,6 +35,7 @@ fn word(revision: &str, bad: &str) -> Word {
         "EventsFlowing",
         "LeasesReconciled",
         "PoliciesFound",
+        "ShapingAvailable",
     ];
     let conditions: Vec<_> = kinds
         .iter()
