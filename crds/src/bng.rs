@@ -47,7 +47,10 @@ use crate::{
         .field_path(".pools"),
     validation = Rule::new("self.accessMode != 'Bridged' || self.trust.mode != 'ListedOnly'")
         .message("trust.mode ListedOnly needs accessMode Routed: subscribers on the gateway's own link have no router that could be listed")
-        .field_path(".trust.mode")
+        .field_path(".trust.mode"),
+    validation = Rule::new("self.accessMode == 'Bridged' || !self.trust.option82")
+        .message("trust.option82 belongs to accessMode Bridged: with Routed the relays' option 82 is believed together with their giaddr")
+        .field_path(".trust.option82")
 )]
 pub struct BngSpec {
     /// Which node the gateway runs on.
@@ -191,7 +194,8 @@ pub struct Pool {
     /// The addresses, like `100.64.1.0/24`.
     pub prefix: Prefix,
     /// The subscribers' default gateway, within the prefix. In access mode Routed it is the access router's address towards
-    /// its subscribers, and the giaddr of what it relays.
+    /// its subscribers, and the giaddr of what it relays. In access mode Bridged the subscriber interface has to carry it, and it
+    /// is the giaddr of the gateway's own; the DHCP server has to know the pools of one BNG as one shared network.
     pub gateway: Ipv4,
     /// Access mode Routed: the access router's address on the subscriber link, the next hop of the route to the prefix.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -239,6 +243,10 @@ pub struct Trust {
     /// Prefixes: any relay that sends on the subscriber interface, from a pool's router, with a giaddr within the pools. ListedOnly:
     /// of those, only routers whose AccessRouter object names this BNG in bngRef.
     pub mode: TrustMode,
+    /// Access mode Bridged: access nodes on the link add option 82 (TR-101) and take it away from what subscribers send. It then
+    /// names the circuit. Without such nodes leave it off: option 82 is then a subscriber's invention and its message is dropped
+    /// (RFC 3046 section 2.1), the circuit is the interface, and the remote end the subscriber's MAC.
+    pub option82: bool,
 }
 
 /// What a relay has to show.

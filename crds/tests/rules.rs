@@ -68,6 +68,7 @@ fn a_bng_that_can_work_is_accepted() {
 fn a_bng_that_cannot_work_is_refused_with_a_sentence() {
     refused("/spec/pools/0/nextHop", Value::Null, "with accessMode Routed every pool needs nextHop");
     refused("/spec/accessMode", json!("Bridged"), "with accessMode Bridged a pool has no nextHop");
+    refused("/spec/trust", json!({ "option82": true }), "trust.option82 belongs to accessMode Bridged");
     refused("/spec/pools/1/gateway", json!("100.64.3.1"), "the pool's gateway must lie within its prefix");
     refused("/spec/pools/1/prefix", json!("100.64.1.0/24"), "two pools have the same prefix");
     refused("/spec/pools/1/prefix", json!("100.64.2.7/24"), "must be an IPv4 network, like 100.64.1.0/24");

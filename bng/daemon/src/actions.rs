@@ -8,7 +8,7 @@ use lastmile_types::config::AccessMode;
 use tracing::error;
 
 use crate::{
-    dhcp_io::{self, BuildError, Held, InHand},
+    dhcp_io::{self, BuildError, Held, InHand, Outgoing},
     driver::Driver,
     leases::Ask,
 };
@@ -32,12 +32,14 @@ impl Driver {
                 self.packet(in_hand.map(|in_hand| dhcp_io::to_server(in_hand, &edit, source, server)));
             }
             Action::Reply { from, to, edit } if self.written() => {
-                self.packet(in_hand.map(|in_hand| dhcp_io::reply(in_hand, &edit, from, to)));
+                self.packet(in_hand.map(|in_hand| dhcp_io::reply(in_hand, &edit, from, to, self.plane.link_address())));
             }
             // Without its record on the disk an ACK would promise what a restart forgets; the client asks again.
             Action::Reply { .. } => self.count("journal-not-writable"),
             Action::Nak { server, to, reason } => {
-                self.packet(in_hand.map(|in_hand| dhcp_io::nak(in_hand, server, to, reason)));
+                self.packet(
+                    in_hand.map(|in_hand| dhcp_io::nak(in_hand, server, to, reason, self.plane.link_address())),
+                );
             }
             Action::ProbeServer { server, giaddr } => {
                 self.packet(Some(dhcp_io::probe(self.plane.dhcp_address, server, giaddr)));
@@ -76,9 +78,10 @@ impl Driver {
         }
     }
 
-    fn packet(&mut self, built: Option<Result<Vec<u8>, BuildError>>) {
+    fn packet(&mut self, built: Option<Result<Outgoing, BuildError>>) {
         match built {
-            Some(Ok(packet)) => self.packets.push(packet),
+            Some(Ok(Outgoing::Packet(packet))) => self.packets.push(packet),
+            Some(Ok(Outgoing::Frame(frame))) => self.frames.push(frame),
             Some(Err(error)) => {
                 tracing::debug!(error = crate::chain(&error), "a DHCP message cannot be passed on");
                 self.count(error.label());

@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use lastmile_types::config::{AccessMode, BngConfig, ConfigError as CheckError};
+use lastmile_types::config::{BngConfig, ConfigError as CheckError};
 use rustls::ServerConfig;
 
 use crate::{radius, status};
@@ -66,9 +66,6 @@ impl Config {
         let text = fs::read(&path).map_err(|source| ConfigError::Read { path: path.clone(), source })?;
         let bng: BngConfig = serde_json::from_slice(&text).map_err(|source| ConfigError::Json { path, source })?;
         bng.check()?;
-        if bng.access_mode == AccessMode::Bridged {
-            return Err(ConfigError::Unsupported("accessMode Bridged is not supported by this version: use Routed"));
-        }
         let radius = radius::Settings::read(&bng, |name| secret(folder, name))?;
         let status = &bng.status;
         let tls = status::server_config(folder, &status.cert_file, &status.key_file, &status.ca_file)?;

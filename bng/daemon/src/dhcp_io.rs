@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 
 use lastmile_netio::capture::Captured;
 use lastmile_session::{Destination, DhcpKind, DhcpMessage, Edit, PROBE_MAC, RelayInfo, RelayInfoEdit, Side};
-use lastmile_types::Octets;
+use lastmile_types::{MacAddr, Octets};
 use lastmile_wire::{
     Drop,
     dhcp::{self, Builder, CLIENT_PORT, Message, MessageType, SERVER_PORT},
@@ -104,6 +104,7 @@ pub fn describe(in_hand: &InHand<'_>, side: Side) -> Result<DhcpMessage, Drop> {
         chaddr: message.chaddr(),
         ciaddr: message.ciaddr(),
         yiaddr: message.yiaddr(),
+        broadcast: message.broadcast(),
         giaddr: message.giaddr(),
         server_id: message.server_id(),
         requested_ip: message.requested_ip(),
@@ -122,39 +123,70 @@ fn printable(name: &[u8]) -> Option<String> {
 }
 
 /// The message in hand, changed, as a packet to a server.
-pub fn to_server(in_hand: &InHand<'_>, edit: &Edit, source: Ipv4Addr, server: Ipv4Addr) -> Result<Vec<u8>, BuildError> {
+pub fn to_server(
+    in_hand: &InHand<'_>,
+    edit: &Edit,
+    source: Ipv4Addr,
+    server: Ipv4Addr,
+) -> Result<Outgoing, BuildError> {
     let payload = edited(&in_hand.message, edit)?;
     let (source, server) = (SocketAddrV4::new(source, SERVER_PORT), SocketAddrV4::new(server, SERVER_PORT));
-    Ok(frame::packet(source, server, &payload)?)
+    Ok(Outgoing::Packet(frame::packet(source, server, &payload)?))
 }
 
-/// The message in hand, changed, as a packet towards the client.
-pub fn reply(in_hand: &InHand<'_>, edit: &Edit, from: Ipv4Addr, to: Destination) -> Result<Vec<u8>, BuildError> {
-    let payload = edited(&in_hand.message, edit)?;
-    Ok(frame::packet(SocketAddrV4::new(from, SERVER_PORT), socket(to), &payload)?)
+/// A message that leaves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outgoing {
+    /// A packet for the kernel to route.
+    Packet(Vec<u8>),
+    /// A frame on the subscribers' link.
+    Frame(Vec<u8>),
 }
 
 /// The gateway's own question to a server: a DHCPINFORM as through the relay of one of its subnets, to be answered to `source`
 /// (RFC 2131 §4.3.5). It leases nothing.
-pub fn probe(source: Ipv4Addr, server: Ipv4Addr, giaddr: Ipv4Addr) -> Result<Vec<u8>, BuildError> {
+pub fn probe(source: Ipv4Addr, server: Ipv4Addr, giaddr: Ipv4Addr) -> Result<Outgoing, BuildError> {
     let inform = Builder::new(MessageType::Inform, u32::from(server), PROBE_MAC).ciaddr(source).giaddr(giaddr);
-    Ok(frame::packet(SocketAddrV4::new(source, SERVER_PORT), SocketAddrV4::new(server, SERVER_PORT), &inform.build())?)
+    let (source, server) = (SocketAddrV4::new(source, SERVER_PORT), SocketAddrV4::new(server, SERVER_PORT));
+    Ok(Outgoing::Packet(frame::packet(source, server, &inform.build())?))
 }
 
-/// A DHCPNAK to the request in hand. A relay gets its option 82 back (RFC 3046 §2.2): it finds the port by it.
-pub fn nak(in_hand: &InHand<'_>, server: Ipv4Addr, to: Destination, reason: &str) -> Result<Vec<u8>, BuildError> {
+/// The message in hand, changed, towards the client; `link` is our address on the subscribers' link.
+pub fn reply(
+    in_hand: &InHand<'_>,
+    edit: &Edit,
+    from: Ipv4Addr,
+    to: Destination,
+    link: MacAddr,
+) -> Result<Outgoing, BuildError> {
+    towards_client(&edited(&in_hand.message, edit)?, from, to, link)
+}
+
+/// A DHCPNAK to the request in hand. A relay or access node gets its option 82 back (RFC 3046 §2.2): it finds the port by it.
+pub fn nak(
+    in_hand: &InHand<'_>,
+    server: Ipv4Addr,
+    to: Destination,
+    reason: &str,
+    link: MacAddr,
+) -> Result<Outgoing, BuildError> {
     let mut payload = dhcp::nak(&in_hand.message, server, reason)?;
-    if let (Destination::Relay(_), Some(raw)) = (to, in_hand.message.option82_raw()) {
+    if let (Destination::Relay(_) | Destination::Link { .. }, Some(raw)) = (to, in_hand.message.option82_raw()) {
         let edit = Edit { relay_info: RelayInfoEdit::Set(Octets(raw.into_owned())), ..Edit::default() };
         payload = edited(&Message::parse(&payload)?, &edit)?;
     }
-    Ok(frame::packet(SocketAddrV4::new(server, SERVER_PORT), socket(to), &payload)?)
+    towards_client(&payload, server, to, link)
 }
 
-fn socket(to: Destination) -> SocketAddrV4 {
+fn towards_client(payload: &[u8], from: Ipv4Addr, to: Destination, link: MacAddr) -> Result<Outgoing, BuildError> {
+    let from = SocketAddrV4::new(from, SERVER_PORT);
+    let packet = |to, port| Ok(Outgoing::Packet(frame::packet(from, SocketAddrV4::new(to, port), payload)?));
     match to {
-        Destination::Relay(address) => SocketAddrV4::new(address, SERVER_PORT),
-        Destination::Client(address) => SocketAddrV4::new(address, CLIENT_PORT),
+        Destination::Relay(address) => packet(address, SERVER_PORT),
+        Destination::Client(address) => packet(address, CLIENT_PORT),
+        Destination::Link { mac, ip } => {
+            Ok(Outgoing::Frame(frame::ethernet(link, mac, from, SocketAddrV4::new(ip, CLIENT_PORT), payload)?))
+        }
     }
 }
 

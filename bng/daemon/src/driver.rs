@@ -81,6 +81,7 @@ pub struct Driver {
     pub(crate) inputs: mpsc::UnboundedSender<Input>,
     pub(crate) pinger: Arc<Pinger>,
     pub(crate) packets: Vec<Vec<u8>>,
+    pub(crate) frames: Vec<Vec<u8>>,
     pub(crate) orders_waiting: BTreeMap<u64, oneshot::Sender<Option<DisconnectAnswer>>>,
     last_order: u64,
     /// To Kea.
@@ -156,6 +157,7 @@ impl Driver {
             inputs: parts.inputs,
             pinger: Arc::new(parts.pinger),
             packets: Vec::new(),
+            frames: Vec::new(),
             orders_waiting: BTreeMap::new(),
             last_order: 0,
             kea: parts.kea,
@@ -342,6 +344,12 @@ impl Driver {
             let refused = self.plane.send(&mut self.packets);
             if refused > 0 {
                 *self.drops.entry("not-routable").or_default() += refused;
+            }
+        }
+        if !self.frames.is_empty() {
+            let refused = self.plane.send_frames(&mut self.frames);
+            if refused > 0 {
+                *self.drops.entry("link-down").or_default() += refused;
             }
         }
     }

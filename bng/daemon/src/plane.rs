@@ -1,9 +1,12 @@
 //! The kernel's side of the gateway: captures on both sides, the gate, the pools' routes.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr},
+};
 
 use lastmile_netio::{
-    capture::{Capture, Filter},
+    capture::{Capture, Filter, FrameSender},
     gate::{Admitted, Gate, GateConfig, Pool},
     links::{Link, Links},
     rawip::RawIp,
@@ -11,7 +14,10 @@ use lastmile_netio::{
     shaper::{ShaperConfig, Way},
 };
 use lastmile_session::Admission;
-use lastmile_types::config::BngConfig;
+use lastmile_types::{
+    MacAddr,
+    config::{self, AccessMode, BngConfig},
+};
 
 use crate::{limits::Limits, next_hops::NextHops};
 
@@ -27,6 +33,16 @@ pub enum PlaneError {
     /// It is there and has no address.
     #[error("interface {0} has no IPv4 address: give it one")]
     NoAddress(String),
+    /// Bridged: the subscribers' default gateway is nobody, and so is the giaddr.
+    #[error(
+        "interface {interface} does not carry {address}: give it the gateway address of each pool, with the pool's prefix length"
+    )]
+    NoGateway {
+        /// The subscriber interface.
+        interface: String,
+        /// The pool's gateway.
+        address: Ipv4Addr,
+    },
     /// Closing it to subscribers would cut the node off.
     #[error(
         "interface {interface} carries the node's own address {address}: subscribers need an interface of their own"
@@ -48,6 +64,7 @@ impl PlaneError {
         match self {
             Self::Missing(_) => "InterfaceMissing",
             Self::NoAddress(_) => "NoAddress",
+            Self::NoGateway { .. } => "GatewayAddressMissing",
             Self::NodeAddress { .. } => "NodeAddress",
             Self::Kernel(_) => "KernelRefused",
         }
@@ -64,6 +81,8 @@ pub struct Plane {
     pub raw: RawIp,
     /// What subscribers and relays send.
     pub subscriber: Capture,
+    /// Sends frames to subscribers on the gateway's own link.
+    link: FrameSender,
     /// What DHCP servers send.
     pub server: Capture,
     /// Our address towards the DHCP servers.
@@ -103,6 +122,12 @@ impl Wires {
         }
         if wires.dhcp.addresses.is_empty() {
             return Err(PlaneError::NoAddress(names.dhcp.clone()));
+        }
+        let missing = |pool: &&config::Pool| !wires.subscriber.addresses.iter().any(|net| net.addr() == pool.gateway);
+        if config.access_mode == AccessMode::Bridged
+            && let Some(pool) = config.pools.iter().find(missing)
+        {
+            return Err(PlaneError::NoGateway { interface: names.subscriber.clone(), address: pool.gateway });
         }
         Ok(wires)
     }
@@ -150,6 +175,7 @@ impl Plane {
             limits,
             raw: RawIp::open()?,
             subscriber: Capture::open(&wires.subscriber.name, Filter::DhcpFromClients)?,
+            link: FrameSender::open(&wires.subscriber.name)?,
             server: Capture::open(&wires.dhcp.name, Filter::DhcpFromServers)?,
             dhcp_address: wires.dhcp.addresses.first().map_or(Ipv4Addr::UNSPECIFIED, ipnet::Ipv4Net::addr),
             own: all.iter().flat_map(|link| &link.addresses).map(ipnet::Ipv4Net::addr).collect(),
@@ -176,6 +202,7 @@ impl Plane {
         self.next_hops.follow(wires.subscriber.index, gate_config.next_hops());
         if wires.subscriber.index != self.wires.subscriber.index {
             self.subscriber = Capture::open(&wires.subscriber.name, Filter::DhcpFromClients)?;
+            self.link = FrameSender::open(&wires.subscriber.name)?;
         }
         if wires.dhcp.index != self.wires.dhcp.index {
             self.server = Capture::open(&wires.dhcp.name, Filter::DhcpFromServers)?;
@@ -204,35 +231,52 @@ impl Plane {
         self.limits.refresh(shaper.as_ref())
     }
 
-    /// The pools' routes, and no others of ours.
+    /// The pools' routes, and no others of ours. A pool that an address of the interface brings with it has one.
     async fn route(&self, config: &BngConfig) -> Result<(), PlaneError> {
+        let connected = |pool: &&config::Pool| self.wires.subscriber.addresses.iter().any(|net| net.trunc() == pool.prefix);
+        let wanted: Vec<_> = config.pools.iter().filter(|pool| !connected(pool)).collect();
         for prefix in self.routes.list().await? {
-            if !config.pools.iter().any(|pool| pool.prefix == prefix) {
+            if !wanted.iter().any(|pool| pool.prefix == prefix) {
                 self.routes.remove(prefix).await?;
             }
         }
-        for pool in &config.pools {
+        for pool in wanted {
             let interface = self.wires.subscriber.name.clone();
             self.routes.replace(&Route { prefix: pool.prefix, next_hop: pool.next_hop, interface }).await?;
         }
         Ok(())
     }
 
+    /// Our Ethernet address on the subscribers' link.
+    pub fn link_address(&self) -> MacAddr {
+        self.wires.subscriber.mac
+    }
+
     /// Hands packets to the kernel; returns how many it refused.
     pub fn send(&self, packets: &mut Vec<Vec<u8>>) -> u64 {
-        let mut refused = 0;
-        let mut rest = &packets[..];
-        while !rest.is_empty() {
-            match self.raw.send(rest) {
-                Ok(taken) if taken > 0 => rest = &rest[taken..],
-                outcome => {
-                    tracing::debug!(?outcome, "the kernel refused a DHCP packet");
-                    refused += 1;
-                    rest = &rest[1..];
-                }
+        all(packets, |rest| self.raw.send(rest))
+    }
+
+    /// Puts frames on the subscribers' link; returns how many the kernel refused.
+    pub fn send_frames(&self, frames: &mut Vec<Vec<u8>>) -> u64 {
+        all(frames, |rest| self.link.send(rest))
+    }
+}
+
+/// Sends everything; one that is refused keeps nobody up.
+fn all(packets: &mut Vec<Vec<u8>>, send: impl Fn(&[Vec<u8>]) -> io::Result<usize>) -> u64 {
+    let mut refused = 0;
+    let mut rest = &packets[..];
+    while !rest.is_empty() {
+        match send(rest) {
+            Ok(taken) if taken > 0 => rest = &rest[taken..],
+            outcome => {
+                tracing::debug!(?outcome, "the kernel refused a DHCP packet");
+                refused += 1;
+                rest = &rest[1..];
             }
         }
-        packets.clear();
-        refused
     }
+    packets.clear();
+    refused
 }

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use lastmile_types::{Attachment, Octets, SessionKey, config::TrustMode, session::TerminateCause};
 
 use crate::{
-    effect::{Action, Destination, Dropped, Edit, Effects, RelayInfoEdit},
+    effect::{Action, Dropped, Edit, Effects, RelayInfoEdit},
     exchange::Exchange,
     input::{DhcpKind, DhcpMessage, RelayInfo, Side},
     machine::Machine,
@@ -25,7 +25,7 @@ impl Machine {
             (Side::Server, false) => effects.drop(Dropped::ClientMessageFromServer),
             (Side::Server, true) => self.on_reply(now, message, effects),
             (Side::Subscriber, false) if message.hops >= MAX_HOPS => effects.drop(Dropped::TooManyHops),
-            (Side::Subscriber, false) if message.giaddr.is_unspecified() => self.on_unicast(now, message, effects),
+            (Side::Subscriber, false) if !self.to_relay(message) => self.on_unicast(now, message, effects),
             (Side::Subscriber, false) => match self.believe(message) {
                 Ok((attachment, path)) => {
                     let class = self.class_of(message, &attachment);
@@ -42,6 +42,9 @@ impl Machine {
     /// Where a relayed message comes from, if it is to be believed: giaddr within our pools and not our own, sent by that relay
     /// or its router (RFC 3046 §5), which may have to be a declared one.
     fn believe(&self, message: &DhcpMessage) -> Result<(Attachment, Path), Dropped> {
+        if self.bridged() {
+            return self.believe_link(message);
+        }
         if self.settings.own.contains(&message.giaddr) {
             return Err(Dropped::OwnGiaddr);
         }
@@ -73,7 +76,7 @@ impl Machine {
         trust.mode == TrustMode::Prefixes || trust.routers.iter().any(|listed| listed == router)
     }
 
-    /// A message that a relay made: everything that clients broadcast.
+    /// A message that a relay made, or on the own link what a relay would have made of it: everything that clients broadcast.
     fn on_relayed(
         &mut self,
         now: Now,
@@ -82,13 +85,15 @@ impl Machine {
         path: Path,
         effects: &mut Effects,
     ) {
-        self.sighted(now, &attachment, &path, effects);
+        if !self.bridged() {
+            self.sighted(now, &attachment, &path, effects);
+        }
         let key = SessionKey { attachment, mac: message.chaddr };
         match message.kind {
             DhcpKind::Discover | DhcpKind::Inform if self.draining => return effects.drop(Dropped::Draining),
             DhcpKind::Request if self.must_restart(message, &key) => {
                 let server = message.server_id.unwrap_or(self.settings.config.dhcp.servers[0]);
-                return self.adopt_or_refuse(now, message, server, Destination::Relay(path.giaddr), effects);
+                return self.adopt_or_refuse(now, message, server, self.way_back(&path), effects);
             }
             DhcpKind::Release | DhcpKind::Decline => return self.on_relayed_end(now, message, &key, &path, effects),
             DhcpKind::Discover | DhcpKind::Request
@@ -100,7 +105,7 @@ impl Machine {
         }
         let edit = self.towards_server(&path);
         let exchange = Exchange {
-            to: Destination::Relay(path.giaddr),
+            to: self.way_back(&path),
             attachment: key.attachment,
             path,
             hostname: message.hostname.clone(),
@@ -183,7 +188,7 @@ impl Machine {
 }
 
 /// The address that the client has or wants.
-fn address_of(message: &DhcpMessage) -> Option<Ipv4Addr> {
+pub(crate) fn address_of(message: &DhcpMessage) -> Option<Ipv4Addr> {
     message.requested_ip.or(Some(message.ciaddr)).filter(|address| !address.is_unspecified())
 }
 
@@ -198,7 +203,8 @@ pub(crate) fn router_name(circuit_id: &Octets, separator: &str, giaddr: Ipv4Addr
     }
 }
 
-/// Adds sub-option 12 (RFC 6925) unless the relay sent one or the option would not fit: never a malformed option.
+/// Adds sub-option 12 (RFC 6925) unless the relay sent one or the option would have to be split for it (RFC 3396): a relay's own
+/// sub-options are worth that, ours is not.
 fn with_relay_id(raw: &Octets, relay_id: &str) -> Octets {
     let id = relay_id.as_bytes();
     let mut all = raw.0.clone();

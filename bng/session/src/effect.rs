@@ -137,6 +137,13 @@ pub enum Destination {
     Relay(Ipv4Addr),
     /// To the client that asked by unicast: ciaddr, port 68.
     Client(Ipv4Addr),
+    /// To port 68 by a frame on the subscribers' link: to one client, which may not answer ARP yet, or to all.
+    Link {
+        /// The frame's receiver.
+        mac: MacAddr,
+        /// The packet's receiver.
+        ip: Ipv4Addr,
+    },
 }
 
 /// What to change in a message on its way.
@@ -236,6 +243,10 @@ dropped! {
     ForeignGiaddr => "foreign-giaddr",
     /// The sender is neither the relay that the message names nor its router.
     NotFromItsRelay => "not-from-its-relay",
+    /// giaddr on the gateway's own link, where nobody relays.
+    UntrustedGiaddr => "untrusted-giaddr",
+    /// On the gateway's own link, from another MAC than chaddr.
+    NotItsSender => "not-its-sender",
     /// No giaddr, and no session that it could belong to.
     NotRelayed => "not-relayed",
     /// Option 82 without giaddr, and no trusted access node (RFC 3046 §2.1).

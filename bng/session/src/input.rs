@@ -2,7 +2,11 @@
 
 use std::net::Ipv4Addr;
 
-use lastmile_types::{Counters, MacAddr, Octets, SessionId, config::BngConfig, session::Rates};
+use lastmile_types::{
+    Counters, MacAddr, Octets, SessionId,
+    config::{BngConfig, is_default},
+    session::Rates,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::reconcile::{Adoption, LeaseAnswer, LeasePage};
@@ -181,6 +185,9 @@ pub struct DhcpMessage {
     pub yiaddr: Ipv4Addr,
     /// The relay's address.
     pub giaddr: Ipv4Addr,
+    /// The broadcast flag: the client takes no unicast yet (RFC 2131 §4.1).
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub broadcast: bool,
     /// Option 54.
     pub server_id: Option<Ipv4Addr>,
     /// Option 50.

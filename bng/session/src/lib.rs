@@ -9,6 +9,7 @@
 
 mod accounting;
 mod auth;
+mod bridged;
 mod bucket;
 mod claim;
 mod dhcp;

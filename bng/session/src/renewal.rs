@@ -6,7 +6,7 @@
 use lastmile_types::session::TerminateCause;
 
 use crate::{
-    effect::{Action, Destination, Dropped, Effects},
+    effect::{Action, Dropped, Effects},
     exchange::Exchange,
     input::{DhcpKind, DhcpMessage},
     machine::Machine,
@@ -27,6 +27,9 @@ impl Machine {
         // The frame must come the way the session's own frames come, or anybody could end or prolong it.
         if session.key.mac != message.chaddr || !session.path.carries(message.source_mac) {
             return effects.drop(Dropped::NotTheHolder);
+        }
+        if let Err(label) = self.of_its_sender(message) {
+            return effects.drop(label);
         }
         // What the relay of a session adds on the way says the same; anything else was added by somebody (RFC 3046 §2.1).
         let circuit = message.relay_info.as_ref().map(|info| info.circuit_id.as_ref());
@@ -53,7 +56,7 @@ impl Machine {
                 let exchange = Exchange {
                     attachment,
                     path,
-                    to: Destination::Client(message.ciaddr),
+                    to: self.way_to_holder(message),
                     hostname: message.hostname.clone(),
                     address: Some(message.ciaddr),
                     inform: message.kind == DhcpKind::Inform,
@@ -71,7 +74,10 @@ impl Machine {
     /// A renewal of an address that has no session: it was ended, or we do not know it yet.
     fn nobodys(&mut self, now: Now, message: &DhcpMessage, effects: &mut Effects) {
         let server = message.destination_ip;
-        if message.relay_info.is_some() {
+        if let Err(label) = self.of_its_sender(message) {
+            return effects.drop(label);
+        }
+        if message.relay_info.is_some() && !self.bridged() {
             return effects.drop(Dropped::UntrustedOption82);
         }
         if let Err(label) = self.admit_message(now, Class::Request, None) {
@@ -81,7 +87,7 @@ impl Machine {
             && self.in_pools(message.ciaddr)
             && self.settings.config.dhcp.servers.contains(&server)
         {
-            self.adopt_or_refuse(now, message, server, Destination::Client(message.ciaddr), effects);
+            self.adopt_or_refuse(now, message, server, self.way_to_holder(message), effects);
         } else {
             effects.drop(Dropped::NotTheHolder);
         }

@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 use lastmile_types::{SessionKey, session::TerminateCause};
 
 use crate::{
+    bridged::on_link,
     effect::{Action, Destination, Dropped, Edit, Effects, RelayInfoEdit},
     exchange::Exchange,
     input::{DhcpKind, DhcpMessage},
@@ -37,19 +38,19 @@ impl Machine {
                 if !self.holds(&lease.key, lease.ip) && !self.claim(now, &lease.key) {
                     return effects.drop(Dropped::HeldDown);
                 }
-                effects.act(reply(server, &exchange));
+                effects.act(self.reply(server, message, &exchange));
                 self.on_lease(now, lease, effects);
             }
             DhcpKind::Ack => {
                 self.exchanges.close(message.xid, message.chaddr);
-                effects.act(reply(server, &exchange));
+                effects.act(self.reply(server, message, &exchange));
             }
             DhcpKind::Nak => {
                 self.exchanges.close(message.xid, message.chaddr);
-                effects.act(reply(server, &exchange));
+                effects.act(self.reply(server, message, &exchange));
                 self.refused(now, message, exchange, effects);
             }
-            _ => effects.act(reply(server, &exchange)),
+            _ => effects.act(self.reply(server, message, &exchange)),
         }
     }
 
@@ -77,17 +78,18 @@ impl Machine {
             self.stop(now, id, TerminateCause::NasRequest, "DHCPNAK", effects);
         }
     }
-}
 
-/// Back the way the request came, without what we added.
-fn reply(from: Ipv4Addr, exchange: &Exchange) -> Action {
-    let edit = match exchange.to {
-        Destination::Relay(_) => {
-            Edit { relay_info: RelayInfoEdit::Set(exchange.path.relay_info.clone()), ..Edit::default() }
-        }
-        Destination::Client(_) => {
-            Edit { giaddr: Some(Ipv4Addr::UNSPECIFIED), relay_info: RelayInfoEdit::Strip, ..Edit::default() }
-        }
-    };
-    Action::Reply { from, to: exchange.to, edit }
+    /// Back the way the request came, without what we added.
+    fn reply(&self, from: Ipv4Addr, message: &DhcpMessage, exchange: &Exchange) -> Action {
+        let unrelayed = |relay_info| Edit { giaddr: Some(Ipv4Addr::UNSPECIFIED), relay_info, ..Edit::default() };
+        let (to, edit) = match exchange.to {
+            Destination::Relay(_) => {
+                let relay_info = RelayInfoEdit::Set(exchange.path.relay_info.clone());
+                (exchange.to, Edit { relay_info, ..Edit::default() })
+            }
+            Destination::Client(_) => (exchange.to, unrelayed(RelayInfoEdit::Strip)),
+            Destination::Link { .. } => (on_link(message), unrelayed(self.link_info_back(exchange, message.chaddr))),
+        };
+        Action::Reply { from, to, edit }
+    }
 }

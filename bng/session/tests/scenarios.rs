@@ -9,7 +9,7 @@ use std::{env, fs, path::Path};
 
 use lastmile_session::*;
 use lastmile_types::config::{OnReject, Policy, WalledGarden};
-use world::{World, address};
+use world::{World, address, bridged::bridged};
 
 const IP: u8 = 50;
 
@@ -116,6 +116,29 @@ const SCENARIOS: &[Scenario] = &[
         }
     }),
     ("untrusted", untrusted),
+    ("bridged_dora", |world| {
+        *world = bridged(true);
+        world.link_online(3, IP, 1);
+        world.link_online(0, IP + 1, 2);
+    }),
+    ("bridged_renew", |world| {
+        *world = bridged(true);
+        world.link_online(3, IP, 1);
+        world.sleep(300_000);
+        world.link_renewal(3, IP, 1);
+    }),
+    ("bridged_untrusted_82", |world| {
+        *world = bridged(false);
+        world.link_online(0, IP, 1);
+        world.dhcp(world.on_link(DhcpKind::Discover, 3, 2));
+        world.dhcp(world.from_holder(DhcpKind::Release, 3, IP, 1));
+    }),
+    ("bridged_release", |world| {
+        *world = bridged(true);
+        world.link_online(3, IP, 1);
+        world.traffic(IP, 1_234);
+        world.dhcp(world.from_holder(DhcpKind::Release, 3, IP, 1));
+    }),
 ];
 
 fn online_with_traffic(world: &mut World) -> lastmile_types::SessionId {

@@ -130,6 +130,10 @@ pub struct Trust {
     pub mode: TrustMode,
     /// The names of the declared access routers.
     pub routers: Vec<String>,
+    /// Bridged: option 82 without giaddr is an access node's (TR-101) and names the circuit. Else it is a subscriber's, and the
+    /// message is dropped (RFC 3046 §2.1).
+    #[serde(skip_serializing_if = "is_default")]
+    pub option82: bool,
 }
 
 /// What a relay has to show.
@@ -401,6 +405,9 @@ impl BngConfig {
             }
             if self.access_mode == AccessMode::Routed && pool.next_hop.is_none() {
                 return fail("pools.nextHop", &format!("routed mode needs the router that {} is behind", pool.prefix));
+            }
+            if self.access_mode == AccessMode::Bridged && pool.next_hop.is_some() {
+                return fail("pools.nextHop", &format!("in bridged mode {} is on the gateway's own link", pool.prefix));
             }
         }
         if let Some(policy) = self.policies.iter().find(|policy| policy.confines() && policy.walled_garden.is_none()) {

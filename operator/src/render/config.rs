@@ -147,8 +147,10 @@ fn config(ingredients: &Ingredients<'_>) -> Result<BngConfig, Problem> {
         pools: spec.pools.iter().map(pool).collect::<Result<_, _>>()?,
         dhcp: dhcp(&spec.dhcp)?,
         trust: match spec.trust.mode {
-            crds::TrustMode::Prefixes => Trust::default(),
-            crds::TrustMode::ListedOnly => Trust { mode: TrustMode::ListedOnly, routers: ingredients.routers.clone() },
+            crds::TrustMode::Prefixes => Trust { option82: spec.trust.option82, ..Trust::default() },
+            crds::TrustMode::ListedOnly => {
+                Trust { mode: TrustMode::ListedOnly, routers: ingredients.routers.clone(), ..Trust::default() }
+            }
         },
         sessions_per_circuit: number(spec.sessions_per_circuit),
         radius: radius(&spec.radius)?,

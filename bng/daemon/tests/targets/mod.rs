@@ -8,7 +8,7 @@ use lastmile_bng::{
 use lastmile_fuzz_harness::Target;
 use lastmile_netio::capture::Captured;
 use lastmile_session::{Destination, Edit, RelayInfoEdit, Side};
-use lastmile_types::InstanceId;
+use lastmile_types::{InstanceId, MacAddr};
 
 /// Every target by its name, which is that of its corpus folder.
 pub const TARGETS: &[Target] = &[("captured", captured), ("journal", journal)];
@@ -27,9 +27,16 @@ pub fn captured(bytes: &[u8]) {
     let edit = Edit { add_hop: true, giaddr: Some([100, 64, 1, 1].into()), relay_info };
     let client = Destination::Client(message.ciaddr);
     let relay = Destination::Relay(message.giaddr);
+    let link = MacAddr([2, 0, 0, 0, 0, 1]);
     let _ = dhcp_io::to_server(&in_hand, &edit, [10, 0, 0, 1].into(), [10, 0, 0, 2].into());
-    let _ = dhcp_io::reply(&in_hand, &Edit { relay_info: RelayInfoEdit::Strip, ..edit }, [10, 0, 0, 2].into(), client);
-    let _ = dhcp_io::nak(&in_hand, [10, 0, 0, 2].into(), relay, "no session");
+    let _ = dhcp_io::reply(
+        &in_hand,
+        &Edit { relay_info: RelayInfoEdit::Strip, ..edit },
+        [10, 0, 0, 2].into(),
+        client,
+        link,
+    );
+    let _ = dhcp_io::nak(&in_hand, [10, 0, 0, 2].into(), relay, "no session", link);
 }
 
 /// A log as a crash or a bad disk may leave it: as it came, and with every checksum put right, so that the JSON is reached. What is

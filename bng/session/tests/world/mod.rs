@@ -7,6 +7,8 @@ use lastmile_session::*;
 use lastmile_types::{Counters, Event, MacAddr, Octets, SessionId, Timestamp};
 use uuid::Uuid;
 
+pub mod bridged;
+
 pub const KEA: Ipv4Addr = Ipv4Addr::new(10, 231, 1, 2);
 pub const GIADDR: Ipv4Addr = Ipv4Addr::new(100, 64, 1, 1);
 pub const UP0: Ipv4Addr = Ipv4Addr::new(10, 231, 11, 2);
@@ -57,8 +59,12 @@ pub struct World {
 
 impl World {
     pub fn new() -> Self {
+        Self::with(settings())
+    }
+
+    pub fn with(settings: Settings) -> Self {
         let mut world = Self {
-            machine: Machine::new(settings(), Snapshot::default()),
+            machine: Machine::new(settings, Snapshot::default()),
             boot_ms: 1_000_000,
             gate: BTreeMap::new(),
             gardens: BTreeMap::new(),
@@ -205,6 +211,7 @@ impl World {
             ciaddr: Ipv4Addr::UNSPECIFIED,
             yiaddr: Ipv4Addr::UNSPECIFIED,
             giaddr: GIADDR,
+            broadcast: false,
             server_id: None,
             requested_ip: None,
             lease_seconds: None,
@@ -242,6 +249,10 @@ impl World {
 
     pub fn dhcp(&mut self, message: DhcpMessage) {
         self.input(Input::Dhcp(Box::new(message)));
+    }
+
+    pub fn next_xid(&mut self) {
+        self.xid += 1;
     }
 
     /// A whole DISCOVER … ACK.
