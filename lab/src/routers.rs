@@ -2,7 +2,7 @@
 use std::fs;
 
 use anyhow::{Context, Result};
-use lastmile_types::relay::{Port, RelayConfig, Side};
+use lastmile_types::relay::{Mode, Port, RelayConfig, Side};
 
 use crate::paths::Paths;
 use crate::process::{Part, Place};
@@ -25,6 +25,7 @@ pub fn relay_config(topology: &Topology, router: &Router) -> RelayConfig {
                 port: None,
             })
             .collect(),
+        mode: Mode::Route,
         hops_limit: 16,
         source_guard: true,
     }

@@ -4,6 +4,9 @@
 //! his way. What he sends straight to a server (RFC 2131 §4.3.2 RENEWING, §4.4.6 RELEASE) is relayed like everything else, with
 //! giaddr and option 82: RFC 3046 §2.1 allows it, the server then identifies him as in the first exchange, and its answer comes
 //! back here instead of showing him the option. The only table is of what the servers leased ([`Bindings`]).
+//!
+//! In mode Bridge (an access node of layer 2) a message leaves by the uplink as it came, from the client's own addresses, with
+//! giaddr 0 and the port's option 82; the first relay is the gateway. Its answers name the port in the same way.
 
 use std::{
     collections::BTreeMap,
@@ -11,7 +14,10 @@ use std::{
     time::Duration,
 };
 
-use lastmile_types::{MacAddr, relay::RelayConfig};
+use lastmile_types::{
+    MacAddr,
+    relay::{Mode, RelayConfig},
+};
 use lastmile_wire::{
     Drop,
     dhcp::{CLIENT_PORT, INFINITE, Message, MessageType, Op, SERVER_PORT},
@@ -45,13 +51,28 @@ pub enum Effect {
         /// The message.
         payload: Vec<u8>,
     },
+    /// A frame out of the uplink, the client's own but for option 82.
+    ToUplink {
+        /// The client.
+        src_mac: MacAddr,
+        /// The gateway, or broadcast.
+        dst_mac: MacAddr,
+        /// The client's address, if it has one.
+        src: SocketAddrV4,
+        /// The server, or broadcast.
+        dst: SocketAddrV4,
+        /// The message.
+        payload: Vec<u8>,
+    },
     /// A frame out of one port.
     ToPort {
         /// The port.
         port: PortIndex,
+        /// Whose frame it is; `None` = the router's.
+        src_mac: Option<MacAddr>,
         /// The client, or broadcast.
         dst_mac: MacAddr,
-        /// The router.
+        /// The router, or what the gateway said.
         src: SocketAddrV4,
         /// The client's address, or broadcast.
         dst: SocketAddrV4,
@@ -75,6 +96,7 @@ struct Port {
 
 /// The agent.
 pub struct Agent {
+    mode: Mode,
     address: Ipv4Addr,
     servers: Vec<Ipv4Addr>,
     hops_limit: u8,
@@ -95,6 +117,7 @@ impl Agent {
             remote_id: port.remote_id.clone().into_bytes(),
         };
         Self {
+            mode: config.mode,
             address: config.lan.address,
             servers: config.servers.clone(),
             hops_limit: config.hops_limit,
@@ -151,17 +174,37 @@ impl Agent {
             return Err("hops");
         }
         let servers = self.servers_for(now, port, frame, &message)?;
-        let payload = self.marked(port, &message)?;
-        let src = SocketAddrV4::new(self.address, SERVER_PORT);
-        let send =
-            |server| Effect::ToServer { src, dst: SocketAddrV4::new(server, SERVER_PORT), payload: payload.clone() };
-        let mut effects: Vec<Effect> = servers.into_iter().map(send).collect();
+        let mut effects = match self.mode {
+            Mode::Route => self.route(servers, self.marked(port, &message)?),
+            Mode::Bridge => vec![self.bridge(port, frame, &message)?],
+        };
         effects.extend(self.given_up(port, &message).map(Effect::Unbind));
         if message.option82_raw().is_some() {
             self.count("option82_stripped");
         }
         self.count(message.message_type().label());
         Ok(effects)
+    }
+
+    fn route(&self, servers: Vec<Ipv4Addr>, payload: Vec<u8>) -> Vec<Effect> {
+        let src = SocketAddrV4::new(self.address, SERVER_PORT);
+        let send =
+            |server| Effect::ToServer { src, dst: SocketAddrV4::new(server, SERVER_PORT), payload: payload.clone() };
+        servers.into_iter().map(send).collect()
+    }
+
+    /// The client's own frame. The gateway takes it only from chaddr itself, and so does this.
+    fn bridge(&self, port: PortIndex, frame: &UdpFrame<'_>, message: &Message<'_>) -> Result<Effect, Refusal> {
+        if frame.src_mac != message.chaddr() {
+            return Err("not_its_sender");
+        }
+        Ok(Effect::ToUplink {
+            src_mac: frame.src_mac,
+            dst_mac: frame.dst_mac,
+            src: SocketAddrV4::new(frame.src, frame.sport),
+            dst: SocketAddrV4::new(frame.dst, frame.dport),
+            payload: self.marked(port, message)?,
+        })
     }
 
     /// Where a message goes. Broadcast: to the server that the client chose (option 54), when it is one of ours; else to all.
@@ -188,11 +231,14 @@ impl Agent {
         Ok(vec![frame.dst])
     }
 
-    /// The message with this relay's giaddr and the port's option 82 in place of the client's own.
+    /// The message with the port's option 82 in place of the client's own, and in mode Route with this relay's giaddr and one hop
+    /// more: a bridge is none (RFC 3046 §2.1).
     fn marked(&self, port: PortIndex, message: &Message<'_>) -> Result<Vec<u8>, Refusal> {
         let Port { circuit_id, remote_id } = self.ports.get(port).ok_or("unknown_port")?;
         let mut edit = message.edit();
-        edit.set_giaddr(self.address).set_hops(message.hops() + 1);
+        if self.mode == Mode::Route {
+            edit.set_giaddr(self.address).set_hops(message.hops() + 1);
+        }
         edit.set_option82(&Option82::of(circuit_id, remote_id)).map_err(|_| "option82_does_not_fit")?;
         Ok(edit.into_bytes())
     }
@@ -209,11 +255,15 @@ impl Agent {
     }
 
     fn relay_reply(&mut self, now: Duration, frame: &UdpFrame<'_>) -> Result<Vec<Effect>, Refusal> {
-        if frame.dst != self.address || frame.dport != SERVER_PORT {
+        let ours = match self.mode {
+            Mode::Route => frame.dst == self.address && frame.dport == SERVER_PORT,
+            Mode::Bridge => frame.dport == CLIENT_PORT,
+        };
+        if !ours {
             return Err("routed");
         }
         let message = Message::parse(frame.payload).map_err(Drop::label)?;
-        if message.op() != Op::BootReply || message.giaddr() != self.address {
+        if message.op() != Op::BootReply || message.giaddr() != self.giaddr() {
             return Err("not_for_this_relay");
         }
         if !self.servers.contains(&frame.src) {
@@ -224,19 +274,35 @@ impl Agent {
             option.circuit_id() == Some(&port.circuit_id[..]) && option.remote_id() == Some(&port.remote_id[..])
         };
         let port = self.ports.iter().position(named).ok_or("unknown_circuit")?;
-        let (dst_mac, dst) = destination(&message);
+        let (dst_mac, dst) = match self.mode {
+            Mode::Route => destination(&message),
+            Mode::Bridge => (frame.dst_mac, frame.dst), // the gateway chose it by the same rule
+        };
+        let (src_mac, src) = match self.mode {
+            Mode::Route => (None, self.address),
+            Mode::Bridge => (Some(frame.src_mac), frame.src),
+        };
         let mut edit = message.edit();
         edit.remove_option82();
         self.count(message.message_type().label());
         let mut effects = self.leased(now, port, &message);
         effects.push(Effect::ToPort {
             port,
+            src_mac,
             dst_mac,
-            src: SocketAddrV4::new(self.address, SERVER_PORT),
+            src: SocketAddrV4::new(src, SERVER_PORT),
             dst: SocketAddrV4::new(dst, CLIENT_PORT),
             payload: edit.into_bytes(),
         });
         Ok(effects)
+    }
+
+    /// What an answer for this relay carries.
+    fn giaddr(&self) -> Ipv4Addr {
+        match self.mode {
+            Mode::Route => self.address,
+            Mode::Bridge => Ipv4Addr::UNSPECIFIED,
+        }
     }
 
     /// What an ACK leases. The answer to an INFORM leases nothing: it has neither yiaddr nor a lease time (RFC 2131 §4.3.5).

@@ -34,6 +34,7 @@ fn config() -> RelayConfig {
         uplink: Side { interface: "up0".to_owned(), address: [10, 231, 11, 2].into() },
         servers: vec![SERVER, OTHER],
         ports: vec![port("port1", "line-01"), port("port2", "line-02")],
+        mode: Mode::Route,
         hops_limit: 16,
         source_guard: true,
     }
@@ -160,7 +161,9 @@ fn a_reply_goes_to_its_port_where_the_client_can_hear_it() {
     for (reply, (mac, address)) in cases {
         let payload = reply.build();
         let effects = agent().handle(T, Input::FromUplink(server(&payload)));
-        let [Effect::ToPort { port: 1, dst_mac, src, dst, payload }] = &effects[..] else { panic!("{effects:?}") };
+        let [Effect::ToPort { port: 1, src_mac: None, dst_mac, src, dst, payload }] = &effects[..] else {
+            panic!("{effects:?}")
+        };
         assert_eq!((*dst_mac, *dst.ip(), dst.port(), src.port()), (mac, address, 68, 67));
         assert_eq!(Message::parse(payload).unwrap().option82_raw(), None);
     }
@@ -265,6 +268,80 @@ fn adopted_bindings_count() {
     assert_eq!(agent.handle(T + HOUR, Input::FromPort(1, renewal)), []);
 }
 
+const GATEWAY: MacAddr = MacAddr([2, 0, 0, 0, 0, 0xfe]);
+
+fn bridge() -> Agent {
+    Agent::new(&RelayConfig { mode: Mode::Bridge, ..config() })
+}
+
+/// From the gateway to a client or to all.
+fn from_gateway(dst_mac: MacAddr, dst: Ipv4Addr, payload: &[u8]) -> UdpFrame<'_> {
+    UdpFrame { src_mac: GATEWAY, dst_mac, ..frame((SERVER, 67), (dst, 68), payload) }
+}
+
+#[test]
+fn a_bridge_adds_option_82_and_nothing_else() {
+    let claim = Option82::of(b"ar-01|1/1", b"line-01").encode().unwrap();
+    let payload = message(MessageType::Discover).option(82, &claim).build();
+    let effects = bridge().handle(T, Input::FromPort(1, client(&payload)));
+    let [Effect::ToUplink { src_mac: MAC, dst_mac: EVERYBODY, src, dst, payload }] = &effects[..] else {
+        panic!("{effects:?}")
+    };
+    assert_eq!((src.ip(), src.port(), dst.ip(), dst.port()), (&Ipv4Addr::UNSPECIFIED, 68, &Ipv4Addr::BROADCAST, 67));
+    let sent = Message::parse(payload).unwrap();
+    assert_eq!((sent.giaddr(), sent.hops()), (Ipv4Addr::UNSPECIFIED, 0));
+    assert_eq!(sent.option82().unwrap(), Some(Option82::of(b"ar-01|1/2", b"line-02")));
+}
+
+#[test]
+fn a_bridge_takes_the_gateways_answer_to_its_port_without_option_82() {
+    let answers = [(MAC, CLIENT), (EVERYBODY, Ipv4Addr::BROADCAST)];
+    for (mac, address) in answers {
+        let ack =
+            reply(MessageType::Ack).giaddr(Ipv4Addr::UNSPECIFIED).option(option::LEASE_TIME, &3600u32.to_be_bytes());
+        let payload = ack.build();
+        let mut agent = bridge();
+        let effects = agent.handle(T, Input::FromUplink(from_gateway(mac, address, &payload)));
+        assert_eq!(effects[0], Effect::Bind(binding(1), Some(HOUR)), "before the client is told");
+        let [Effect::ToPort { port: 1, src_mac, dst_mac, src, dst, payload }] = &effects[1..] else {
+            panic!("{effects:?}")
+        };
+        assert_eq!((*src_mac, *dst_mac, *src.ip(), *dst.ip()), (Some(GATEWAY), mac, SERVER, address));
+        assert_eq!(Message::parse(payload).unwrap().option82_raw(), None);
+        // The holder's renewal keeps its addresses, and has the option too.
+        let renewal = message(MessageType::Request).ciaddr(CLIENT).build();
+        let renewal = UdpFrame { dst_mac: GATEWAY, ..frame((CLIENT, 68), (SERVER, 67), &renewal) };
+        let effects = agent.handle(T, Input::FromPort(1, renewal));
+        assert!(matches!(&effects[..], [Effect::ToUplink { dst_mac: GATEWAY, dst, .. }] if *dst.ip() == SERVER));
+        assert_eq!(agent.handle(T, Input::FromPort(0, renewal)), [], "from another port");
+    }
+}
+
+#[test]
+fn refusals_of_a_bridge() {
+    let discover = message(MessageType::Discover).build();
+    let unrelayed = |kind| reply(kind).giaddr(Ipv4Addr::UNSPECIFIED);
+    let (ack, relayed) = (unrelayed(MessageType::Ack).build(), reply(MessageType::Ack).build());
+    let foreign = Option82::of(b"ar-02|1/2", b"line-02").encode().unwrap();
+    let foreign = message(MessageType::Ack).option(82, &foreign).build();
+    let bare = message(MessageType::Ack).build();
+    let from = |payload| from_gateway(MAC, CLIENT, payload);
+    let cases = [
+        ("not_its_sender", Input::FromPort(0, UdpFrame { src_mac: GATEWAY, ..client(&discover) })),
+        ("server_on_access_port", Input::FromPort(0, client(&ack))),
+        ("routed", Input::FromUplink(server(&relayed))),
+        ("not_for_this_relay", Input::FromUplink(from(&relayed))),
+        ("unlisted_server", Input::FromUplink(UdpFrame { src: CLIENT, ..from(&ack) })),
+        ("no_option82", Input::FromUplink(from(&bare))),
+        ("unknown_circuit", Input::FromUplink(from(&foreign))),
+    ];
+    for (label, input) in cases {
+        let mut agent = bridge();
+        assert_eq!(agent.handle(T, input), [], "{label}");
+        assert_eq!(agent.counters(), &Counters::from([(label, 1)]));
+    }
+}
+
 proptest! {
     #[test]
     fn whatever_comes_replies_leave_by_the_named_port_and_requests_are_marked(
@@ -295,6 +372,7 @@ proptest! {
                     let sent = Message::parse(&payload).unwrap();
                     prop_assert_eq!(sent.option82().unwrap(), Some(Option82::of(b"ar-01|1/1", b"line-01")));
                 }
+                Effect::ToUplink { .. } => prop_assert!(false, "a router is no bridge"),
                 Effect::ToPort { port, .. } => {
                     prop_assert!(!from_port);
                     prop_assert_eq!(Some(port), named());

@@ -62,7 +62,7 @@ async fn run(config: &RelayConfig) -> Result<()> {
     let mut report = signal(SignalKind::user_defined1())?;
     let mut tasks = JoinSet::new();
     let shell = Shell::start(config, &mut tasks).await?;
-    tracing::info!(router = config.router, ports = config.ports.len(), giaddr = %config.lan.address, "relaying");
+    tracing::info!(router = config.router, ports = config.ports.len(), mode = ?config.mode, giaddr = %config.lan.address, "relaying");
     loop {
         tokio::select! {
             _ = terminate.recv() => break,

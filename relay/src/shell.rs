@@ -14,7 +14,10 @@ use lastmile_netio::{
     links::Links,
     rawip::RawIp,
 };
-use lastmile_types::{MacAddr, relay::RelayConfig};
+use lastmile_types::{
+    MacAddr,
+    relay::{Mode, RelayConfig},
+};
 use lastmile_wire::{
     Drop,
     dhcp::SERVER_PORT,
@@ -41,8 +44,9 @@ pub struct Shell {
     mac: MacAddr,
     servers: RawIp,
     ports: Vec<FrameSender>,
-    /// Occupies the relay's port; see [`occupy_port`].
-    _port: Socket,
+    uplink: FrameSender,
+    /// Occupies the relay's port where it has one; see [`occupy_port`].
+    _port: Option<Socket>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -72,7 +76,8 @@ impl Shell {
             mac: lan.mac,
             servers: RawIp::open()?,
             ports,
-            _port: occupy_port(config)?,
+            uplink: FrameSender::open(&config.uplink.interface)?,
+            _port: (config.mode == Mode::Route).then(|| occupy_port(config)).transpose()?,
         });
         for (place, capture) in receivers {
             tasks.spawn_local(shell.clone().receive(place, capture));
@@ -132,8 +137,13 @@ impl Shell {
             Effect::ToServer { src, dst, payload } => frame::packet(src, dst, &payload)
                 .map_err(io::Error::other)
                 .and_then(|packet| self.servers.send(&[packet])),
-            Effect::ToPort { port, dst_mac, src, dst, payload } => {
-                frame::ethernet(self.mac, dst_mac, src, dst, &payload)
+            Effect::ToUplink { src_mac, dst_mac, src, dst, payload } => {
+                frame::ethernet(src_mac, dst_mac, src, dst, &payload)
+                    .map_err(io::Error::other)
+                    .and_then(|frame| self.uplink.send(&[frame]))
+            }
+            Effect::ToPort { port, src_mac, dst_mac, src, dst, payload } => {
+                frame::ethernet(src_mac.unwrap_or(self.mac), dst_mac, src, dst, &payload)
                     .map_err(io::Error::other)
                     .and_then(|frame| self.ports[port].send(&[frame]))
             }
@@ -146,7 +156,8 @@ impl Shell {
 
 /// The kernel's source guard, and an agent that knows what it holds.
 fn adopt(config: &RelayConfig, names: &[String]) -> Result<(Agent, Guard)> {
-    let wanted = GuardConfig { ports: names.to_vec(), enforce: config.source_guard };
+    let uplink = (config.mode == Mode::Bridge).then(|| config.uplink.interface.clone());
+    let wanted = GuardConfig { ports: names.to_vec(), uplink, enforce: config.source_guard };
     let (mut guard, bindings) = Guard::open(&wanted).context("cannot set up the source guard")?;
     let (mut agent, mut changes, count) = (Agent::new(config), Vec::new(), bindings.len());
     for (binding, left) in bindings {
@@ -170,7 +181,7 @@ fn change(names: &[String], effect: &Effect) -> Option<Change> {
     match effect {
         Effect::Bind(binding, lease) => Some(Change::Bind(named(binding)?, *lease)),
         Effect::Unbind(binding) => Some(Change::Unbind(named(binding)?)),
-        Effect::ToServer { .. } | Effect::ToPort { .. } => None,
+        Effect::ToServer { .. } | Effect::ToUplink { .. } | Effect::ToPort { .. } => None,
     }
 }
 

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, net::Ipv4Addr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::ConfigError;
+use crate::config::{ConfigError, is_default};
 
 /// Everything an access router is told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -12,11 +12,14 @@ use crate::config::ConfigError;
 pub struct RelayConfig {
     /// The router's name; the gateway knows it by the circuit-id up to `|`.
     pub router: String,
-    /// Towards the subscribers: a bridge of the ports. Its address is the giaddr.
+    /// How clients' messages go on.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub mode: Mode,
+    /// Towards the subscribers: a bridge of the ports. In mode Route its address is the giaddr.
     pub lan: Side,
-    /// Towards the gateway.
+    /// Towards the gateway. In mode Bridge a port of the bridge too.
     pub uplink: Side,
-    /// Where clients' messages are sent, and the only addresses that a client's own unicast may name; at least one.
+    /// Where clients' messages are sent (mode Route), whose answers are passed on, and the only addresses that a client's own unicast may name; at least one.
     pub servers: Vec<Ipv4Addr>,
     /// The subscribers' ports; at least one.
     pub ports: Vec<Port>,
@@ -29,13 +32,25 @@ pub struct RelayConfig {
     pub source_guard: bool,
 }
 
+/// How clients' messages go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Mode {
+    /// As a router's: with giaddr, to the servers (RFC 1542 §4).
+    #[default]
+    Route,
+    /// As a layer-2 access node's: as they came but for option 82, giaddr 0, through the bridge's uplink (RFC 3046 §2.1, TR-101
+    /// §3.8.2). For a gateway of access mode Bridged that trusts option 82.
+    Bridge,
+}
+
 /// An interface and the router's address on it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Side {
     /// Its name.
     pub interface: String,
-    /// Its address.
+    /// Its address; mode Bridge needs none.
+    #[serde(default = "no_address", skip_serializing_if = "Ipv4Addr::is_unspecified")]
     pub address: Ipv4Addr,
 }
 
@@ -57,6 +72,10 @@ pub struct Port {
     /// What `{port}` stands for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub port: Option<u16>,
+}
+
+const fn no_address() -> Ipv4Addr {
+    Ipv4Addr::UNSPECIFIED
 }
 
 const fn hops_limit() -> u8 {
@@ -95,6 +114,10 @@ impl RelayConfig {
     /// Says the first thing that cannot work.
     pub fn check(&self) -> Result<(), ConfigError> {
         let fail = |field, problem: String| Err(ConfigError { field, problem });
+        let bare = self.lan.address.is_unspecified() || self.uplink.address.is_unspecified();
+        if self.mode == Mode::Route && bare {
+            return fail("mode", "Route needs the router's addresses: lan.address and uplink.address".to_owned());
+        }
         if self.servers.is_empty() {
             return fail("servers", "name at least one DHCP server".to_owned());
         }
@@ -173,6 +196,10 @@ mod tests {
             config.check().unwrap_err().field
         };
         assert_eq!(refused(|config| config.servers.clear()), "servers");
+        assert_eq!(refused(|config| config.lan.address = no_address()), "mode");
+        let mut bridge = RelayConfig { mode: Mode::Bridge, ..good.clone() };
+        (bridge.lan.address, bridge.uplink.address) = (no_address(), no_address());
+        bridge.check().unwrap();
         assert_eq!(refused(|config| config.ports.clear()), "ports");
         assert_eq!(refused(|config| config.hops_limit = 17), "hopsLimit");
         assert_eq!(refused(|config| config.ports[1].circuit_id = "ar-01|1/1".to_owned()), "ports");

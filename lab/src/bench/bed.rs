@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use lastmile_types::relay::{Port, RelayConfig, Side};
+use lastmile_types::relay::{Mode, Port, RelayConfig, Side};
 use serde_json::{Value, json};
 
 use super::gateway::{self, Site};
@@ -200,6 +200,7 @@ fn relay_config(ports: usize) -> RelayConfig {
         uplink: Side { interface: "up0".to_owned(), address: UPLINK },
         servers: vec![SERVER],
         ports: (1..=ports).map(port).collect(),
+        mode: Mode::Route,
         hops_limit: 16,
         source_guard: true,
     }

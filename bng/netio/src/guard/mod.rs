@@ -2,7 +2,7 @@
 //!
 //! One nftables table of the router's own, family netdev, stands at the ports' ingress: before the bridge learns a MAC and before
 //! anything is routed, but behind the taps, so a [`crate::capture::Capture`] sees what is dropped here. DHCP never passes: the
-//! relay has its copy and is the only way for it. Everything else passes when the set `bindings` holds the port with the frame's
+//! relay has its copy and is the only way for it; an uplink in the same bridge is closed to DHCP likewise. Everything else passes when the set `bindings` holds the port with the frame's
 //! source address and MAC, ARP alike; what cannot be checked (IPv6, other protocols) does not pass.
 //!
 //! The set's elements carry the lease's end, so the kernel forgets a binding by itself, and they outlive the process:
@@ -30,6 +30,8 @@ const CHUNK: usize = 256;
 pub struct GuardConfig {
     /// The subscribers' ports; all must exist.
     pub ports: Vec<String>,
+    /// The interface towards the gateway where it is a port of the same bridge: DHCP from there is the relay's too.
+    pub uplink: Option<String>,
     /// False = only DHCP is dropped; bindings are kept all the same.
     pub enforce: bool,
 }

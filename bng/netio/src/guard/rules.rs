@@ -11,6 +11,8 @@ const SIZE: u32 = 65_536;
 const COUNTERS: [&str; 4] = ["dhcp", "ipv4", "arp", "other"];
 /// Where every port's chain jumps to.
 const FROM_PORT: &str = "from_port";
+/// The chain of an uplink in the ports' bridge.
+const UPLINK: &str = "uplink";
 
 // linux/netfilter/nf_tables.h; the table's name is attribute 1 of everything.
 const NFTA_TABLE: u16 = 1;
@@ -65,7 +67,7 @@ use Term::{Accept, ArpFrameBound, ArpSenderBound, Count, Dhcp, Drop, Protocol, S
 
 /// What applies to a frame from a subscriber's port.
 fn from_port(enforce: bool) -> Vec<Vec<Term>> {
-    let mut rules = vec![vec![Protocol(libc::ETH_P_IP), Dhcp, Count("dhcp"), Drop]];
+    let mut rules = vec![no_dhcp()];
     if enforce {
         rules.extend([
             vec![Protocol(libc::ETH_P_IP), SourceBound, Accept],
@@ -77,6 +79,11 @@ fn from_port(enforce: bool) -> Vec<Vec<Term>> {
         ]);
     }
     rules
+}
+
+/// DHCP has no way past the relay.
+fn no_dhcp() -> Vec<Term> {
+    vec![Protocol(libc::ETH_P_IP), Dhcp, Count("dhcp"), Drop]
 }
 
 /// One transaction: makes what is missing, replaces all rules; the set and the counters keep what they hold.
@@ -96,6 +103,10 @@ pub fn replace(config: &GuardConfig, existing: &[String]) -> Vec<Message> {
         let name = format!("port_{place}");
         messages.push(new_base_chain(&name, port));
         messages.push(new_rule(&name, [verdict(libc::NFT_JUMP, Some(FROM_PORT))].into_iter()));
+    }
+    if let Some(uplink) = &config.uplink {
+        messages.push(new_base_chain(UPLINK, uplink));
+        messages.push(new_rule(UPLINK, no_dhcp().iter().flat_map(expressions)));
     }
     messages
 }

@@ -13,7 +13,7 @@ const SUBSCRIBER: Ipv4Addr = Ipv4Addr::new(100, 64, 1, 10);
 const HOST: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
 
 fn open(bench: &Bench, enforce: bool) -> (Guard, Vec<Bound>) {
-    let config = GuardConfig { ports: vec!["access0".to_owned(), "lo".to_owned()], enforce };
+    let config = GuardConfig { ports: vec!["access0".to_owned(), "lo".to_owned()], uplink: None, enforce };
     bench.within("gateway", || Guard::open(&config).unwrap())
 }
 
