@@ -42,7 +42,8 @@ impl Driver {
                 );
             }
             Action::ProbeServer { server, giaddr } => {
-                self.packet(Some(dhcp_io::probe(self.plane.dhcp_address, server, giaddr)));
+                let probe = dhcp_io::probe(self.plane.dhcp_address, server, giaddr);
+                self.packet(Some(probe.map(Outgoing::Packet)));
             }
             Action::Drop(label) => self.count(label.label()),
             Action::Authenticate(request) => self.authenticate(*request),

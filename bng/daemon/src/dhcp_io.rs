@@ -145,10 +145,10 @@ pub enum Outgoing {
 
 /// The gateway's own question to a server: a DHCPINFORM as through the relay of one of its subnets, to be answered to `source`
 /// (RFC 2131 §4.3.5). It leases nothing.
-pub fn probe(source: Ipv4Addr, server: Ipv4Addr, giaddr: Ipv4Addr) -> Result<Outgoing, BuildError> {
+pub fn probe(source: Ipv4Addr, server: Ipv4Addr, giaddr: Ipv4Addr) -> Result<Vec<u8>, BuildError> {
     let inform = Builder::new(MessageType::Inform, u32::from(server), PROBE_MAC).ciaddr(source).giaddr(giaddr);
     let (source, server) = (SocketAddrV4::new(source, SERVER_PORT), SocketAddrV4::new(server, SERVER_PORT));
-    Ok(Outgoing::Packet(frame::packet(source, server, &inform.build())?))
+    Ok(frame::packet(source, server, &inform.build())?)
 }
 
 /// The message in hand, changed, towards the client; `link` is our address on the subscribers' link.

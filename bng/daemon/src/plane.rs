@@ -233,7 +233,8 @@ impl Plane {
 
     /// The pools' routes, and no others of ours. A pool that an address of the interface brings with it has one.
     async fn route(&self, config: &BngConfig) -> Result<(), PlaneError> {
-        let connected = |pool: &&config::Pool| self.wires.subscriber.addresses.iter().any(|net| net.trunc() == pool.prefix);
+        let connected =
+            |pool: &&config::Pool| self.wires.subscriber.addresses.iter().any(|net| net.trunc() == pool.prefix);
         let wanted: Vec<_> = config.pools.iter().filter(|pool| !connected(pool)).collect();
         for prefix in self.routes.list().await? {
             if !wanted.iter().any(|pool| pool.prefix == prefix) {

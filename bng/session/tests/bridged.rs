@@ -132,8 +132,7 @@ fn renewals_prolong_the_session() {
     assert_eq!(reply(&world).0, Destination::Link { mac: client(1), ip: address(IP) });
     assert_eq!(ends(&world), before + 300_000);
     world.sleep(200_000);
-    let broadcast =
-        DhcpMessage { destination_ip: Ipv4Addr::BROADCAST, ..world.from_holder(DhcpKind::Request, 3, IP, 1) };
+    let broadcast = DhcpMessage { destination_ip: Ipv4Addr::BROADCAST, ..world.holders(DhcpKind::Request, 3, IP, 1) };
     world.dhcp(broadcast);
     assert_eq!(to_server(&world).1.giaddr, Some(GIADDR));
     world.dhcp(world.server(DhcpKind::Ack, IP, 1));
@@ -146,11 +145,8 @@ fn renewals_prolong_the_session() {
 fn a_renewal_without_a_session_is_refused() {
     let mut world = bridged(false);
     for (message, to) in [
-        (world.from_holder(DhcpKind::Request, 0, IP, 1), Destination::Link { mac: client(1), ip: address(IP) }),
-        (
-            DhcpMessage { destination_ip: Ipv4Addr::BROADCAST, ..world.from_holder(DhcpKind::Request, 0, IP, 1) },
-            EVERYBODY,
-        ),
+        (world.holders(DhcpKind::Request, 0, IP, 1), Destination::Link { mac: client(1), ip: address(IP) }),
+        (DhcpMessage { destination_ip: Ipv4Addr::BROADCAST, ..world.holders(DhcpKind::Request, 0, IP, 1) }, EVERYBODY),
     ] {
         world.dhcp(message);
         assert!(
@@ -165,12 +161,12 @@ fn a_renewal_without_a_session_is_refused() {
 fn a_release_is_its_holders() {
     let mut world = bridged(true);
     world.link_online(3, IP, 1);
-    let release = world.from_holder(DhcpKind::Release, 3, IP, 1);
-    let stranger = world.from_holder(DhcpKind::Release, 4, IP, 2);
+    let release = world.holders(DhcpKind::Release, 3, IP, 1);
+    let stranger = world.holders(DhcpKind::Release, 4, IP, 2);
     for (message, label) in [
         (stranger, Dropped::NotTheHolder),
         (DhcpMessage { source_mac: client(2), ..release.clone() }, Dropped::NotTheHolder),
-        (world.from_holder(DhcpKind::Release, 4, IP, 1), Dropped::UntrustedOption82),
+        (world.holders(DhcpKind::Release, 4, IP, 1), Dropped::UntrustedOption82),
     ] {
         world.dhcp(message);
         assert_eq!(world.dropped(), Some(label));
@@ -188,7 +184,7 @@ fn whom_it_does_not_believe() {
     let with_option = world.on_link(DhcpKind::Discover, 3, 2);
     let cases = [
         (with_option, Dropped::UntrustedOption82),
-        (world.from_holder(DhcpKind::Release, 3, IP, 1), Dropped::UntrustedOption82),
+        (world.holders(DhcpKind::Release, 3, IP, 1), Dropped::UntrustedOption82),
         (DhcpMessage { giaddr: GIADDR, ..good.clone() }, Dropped::OwnGiaddr),
         (DhcpMessage { giaddr: [100, 64, 1, 9].into(), ..good.clone() }, Dropped::UntrustedGiaddr),
         (DhcpMessage { source_mac: client(3), ..good.clone() }, Dropped::NotItsSender),
@@ -219,7 +215,7 @@ fn an_adopted_lease_is_renewed_by_its_own_mac_only() {
     world.leased(3, IP, 1, 10, 600);
     world.pass();
     assert_eq!(world.machine.sessions().count(), 1);
-    let renewal = world.from_holder(DhcpKind::Request, 0, IP, 1);
+    let renewal = world.holders(DhcpKind::Request, 0, IP, 1);
     world.dhcp(DhcpMessage { source_mac: client(2), ..renewal.clone() });
     assert_eq!(world.dropped(), Some(Dropped::NotItsSender));
     world.dhcp(renewal);

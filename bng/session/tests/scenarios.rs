@@ -131,13 +131,13 @@ const SCENARIOS: &[Scenario] = &[
         *world = bridged(false);
         world.link_online(0, IP, 1);
         world.dhcp(world.on_link(DhcpKind::Discover, 3, 2));
-        world.dhcp(world.from_holder(DhcpKind::Release, 3, IP, 1));
+        world.dhcp(world.holders(DhcpKind::Release, 3, IP, 1));
     }),
     ("bridged_release", |world| {
         *world = bridged(true);
         world.link_online(3, IP, 1);
         world.traffic(IP, 1_234);
-        world.dhcp(world.from_holder(DhcpKind::Release, 3, IP, 1));
+        world.dhcp(world.holders(DhcpKind::Release, 3, IP, 1));
     }),
 ];
 

@@ -39,7 +39,7 @@ impl World {
     }
 
     /// From the client's address straight to the server.
-    pub fn from_holder(&self, kind: DhcpKind, port: u8, ip: u8, mac: u8) -> DhcpMessage {
+    pub fn holders(&self, kind: DhcpKind, port: u8, ip: u8, mac: u8) -> DhcpMessage {
         DhcpMessage {
             ciaddr: address(ip),
             source_ip: address(ip),
@@ -65,7 +65,7 @@ impl World {
 
     pub fn link_renewal(&mut self, port: u8, ip: u8, mac: u8) {
         self.next_xid();
-        self.dhcp(self.from_holder(DhcpKind::Request, port, ip, mac));
+        self.dhcp(self.holders(DhcpKind::Request, port, ip, mac));
         self.dhcp(DhcpMessage { ciaddr: address(ip), ..self.server(DhcpKind::Ack, ip, mac) });
     }
 }
