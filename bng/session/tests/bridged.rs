@@ -12,19 +12,19 @@ const IP: u8 = 50;
 const EVERYBODY: Destination = Destination::Link { mac: MacAddr([0xff; 6]), ip: Ipv4Addr::BROADCAST };
 
 fn to_server(world: &World) -> (Ipv4Addr, Edit) {
-    let sent = world.actions.iter().filter_map(|action| match action {
+    let mut sent = world.actions.iter().filter_map(|action| match action {
         Action::ToServer { server, edit } => Some((*server, edit.clone())),
         _ => None,
     });
-    sent.last().expect("a message to the server")
+    sent.next_back().expect("a message to the server")
 }
 
 fn reply(world: &World) -> (Destination, Edit) {
-    let sent = world.actions.iter().filter_map(|action| match action {
+    let mut sent = world.actions.iter().filter_map(|action| match action {
         Action::Reply { from, to, edit } => Some((*from, *to, edit.clone())),
         _ => None,
     });
-    let (from, to, edit) = sent.last().expect("an answer to the client");
+    let (from, to, edit) = sent.next_back().expect("an answer to the client");
     assert_eq!((from, edit.giaddr), (KEA, Some(Ipv4Addr::UNSPECIFIED)));
     (to, edit)
 }
