@@ -119,13 +119,13 @@ impl Gate {
     }
 
     pub(super) fn dump_set(&mut self, direction: Direction) -> Result<BTreeMap<Ipv4Addr, Element>, Error> {
-        let mut elements = BTreeMap::new();
+        let mut elements = Vec::new();
         self.netlink
             .dump(&element::dump_message(&self.table, direction), |attributes| {
                 elements.extend(element::decode(&attributes).1.map(|element| (element.ip, element)));
             })
             .map_err(Error::nftables("reading a set"))?;
-        Ok(elements)
+        Ok(elements.into_iter().collect()) // sorted once, not inserted one by one
     }
 }
 

@@ -2,10 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    io::{Read, Write},
-    net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream},
-    thread,
-    time::Duration,
+    net::{Ipv4Addr, SocketAddrV4},
 };
 
 use lastmile_netio::gate::{Change, Gate, GateConfig, Pool, Routers, Terms};
@@ -13,7 +10,7 @@ use lastmile_types::{config::WalledGarden, session::Rates};
 
 use crate::{
     gate::{GATEWAY, HOST, PROTECTED, SUBSCRIBER, config, mac_of, open, send},
-    netns::Bench,
+    netns::{Bench, ask, listen},
 };
 
 /// On the host's loopback.
@@ -51,28 +48,6 @@ fn set(garden: Option<&str>) -> Change {
     Change::SetTerms { ip: SUBSCRIBER, terms: terms(garden) }
 }
 
-/// Says who it is to everybody who connects, as long as the namespace exists.
-fn listen(bench: &Bench, address: SocketAddrV4, name: &'static str) {
-    let listener = bench.within("host", || TcpListener::bind(address).unwrap());
-    thread::spawn(move || {
-        for stream in listener.incoming() {
-            let _ = stream.and_then(|mut stream| stream.write_all(name.as_bytes()));
-        }
-    });
-}
-
-/// Who answers there.
-fn ask(bench: &Bench, from: &str, address: Ipv4Addr, port: u16) -> Option<String> {
-    bench.within(from, || {
-        let to = SocketAddrV4::new(address, port).into();
-        let mut stream = TcpStream::connect_timeout(&to, Duration::from_millis(400)).ok()?;
-        stream.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
-        let mut name = String::new();
-        stream.read_to_string(&mut name).ok()?;
-        Some(name)
-    })
-}
-
 fn up(bench: &Bench, to: Ipv4Addr, port: u16) -> usize {
     send(bench, "subscriber", "host", to, port, 3)
 }
@@ -86,16 +61,16 @@ fn flows(bench: &Bench) -> usize {
 fn its_members_reach_the_garden_and_nothing_else() {
     let bench = bench();
     for (address, name) in [
-        (PORTAL, "portal"),
-        (SocketAddrV4::new(PROTECTED, 53), "dns"),
-        (SocketAddrV4::new(PROTECTED, 8081), "secret"),
-        (SocketAddrV4::new(PROTECTED, 80), "secret"),
-        (SocketAddrV4::new(HOST, 80), "internet"),
-        (SocketAddrV4::new(HOST, 443), "internet"),
-        (SocketAddrV4::new(DESTINATION, 80), "destination"),
-        (SocketAddrV4::new(DESTINATION, 443), "destination"),
+        ((PROTECTED, 8080), "portal"),
+        ((PROTECTED, 53), "dns"),
+        ((PROTECTED, 8081), "secret"),
+        ((PROTECTED, 80), "secret"),
+        ((HOST, 80), "internet"),
+        ((HOST, 443), "internet"),
+        ((DESTINATION, 80), "destination"),
+        ((DESTINATION, 443), "destination"),
     ] {
-        listen(&bench, address, name);
+        listen(&bench, "host", address, name);
     }
     let (mut gate, _) = open(&bench, &with_garden());
     gate.apply(&[admit(Some("unpaid"))]).unwrap();
@@ -127,7 +102,7 @@ fn its_members_reach_the_garden_and_nothing_else() {
 #[test]
 fn leaving_a_garden_loses_no_count_and_no_flow_stays_behind() {
     let bench = bench();
-    listen(&bench, PORTAL, "portal");
+    listen(&bench, "host", (PROTECTED, 8080), "portal");
     let (mut gate, _) = open(&bench, &with_garden());
     gate.apply(&[admit(Some("unpaid"))]).unwrap();
     assert_eq!(up(&bench, DESTINATION, 5000), 3);

@@ -5,6 +5,8 @@ mod garden;
 mod gate;
 mod guard;
 mod links;
+mod load;
 mod netns;
+mod reach;
 mod shaper;
 mod source;

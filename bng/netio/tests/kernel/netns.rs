@@ -2,9 +2,12 @@
 
 use std::{
     fs::File,
+    io::{Read, Write},
+    net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream},
     process::Command,
     sync::atomic::{AtomicU32, Ordering},
     thread,
+    time::Duration,
 };
 
 use nix::sched::{CloneFlags, setns};
@@ -13,6 +16,7 @@ use nix::sched::{CloneFlags, setns};
 /// loopback. Checksums are left as the kernel leaves them; segmentation offload is off, so that counts are of packets on a wire.
 pub struct Bench {
     prefix: String,
+    names: Vec<&'static str>,
 }
 
 impl Bench {
@@ -20,11 +24,8 @@ impl Bench {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         assert!(nix::unistd::geteuid().is_root(), "these tests make network namespaces: run them as root");
         let prefix = format!("wnr-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        let bench = Self { prefix };
-        for name in ["subscriber", "gateway", "host"] {
-            ip(&format!("netns add {}", bench.name(name)));
-            bench.ip(name, "link set lo up");
-        }
+        let mut bench = Self { prefix, names: Vec::new() };
+        ["subscriber", "gateway", "host"].into_iter().for_each(|name| bench.add(name));
         bench.wire("subscriber", "eth0", "gateway", "access0");
         bench.wire("host", "eth0", "gateway", "uplink0");
         bench.ip("subscriber", "addr add 100.64.1.10/24 dev eth0");
@@ -37,6 +38,21 @@ impl Bench {
         bench.ip("host", "route add default via 192.0.2.1");
         bench.within("gateway", || std::fs::write("/proc/sys/net/ipv4/ip_forward", "1").unwrap());
         bench
+    }
+
+    /// `pod` 10.244.1.2, another one that the gateway's node forwards for (cni0 10.244.1.1).
+    pub fn add_pod(&mut self) {
+        self.add("pod");
+        self.wire("pod", "eth0", "gateway", "cni0");
+        self.ip("pod", "addr add 10.244.1.2/24 dev eth0");
+        self.ip("pod", "route add default via 10.244.1.1");
+        self.ip("gateway", "addr add 10.244.1.1/24 dev cni0");
+    }
+
+    fn add(&mut self, name: &'static str) {
+        ip(&format!("netns add {}", self.name(name)));
+        self.ip(name, "link set lo up");
+        self.names.push(name);
     }
 
     /// Runs `work` on a thread that stands in the namespace.
@@ -70,9 +86,11 @@ impl Bench {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// `nft …`
+    /// `nft …`; whole tables as well.
     pub fn nft(&self, name: &str, arguments: &str) -> String {
-        self.run(name, &format!("nft {arguments}"))
+        let output = self.within(name, || Command::new("nft").arg(arguments).output().unwrap());
+        assert!(output.status.success(), "nft {arguments}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
     }
 
     fn wire(&self, left: &str, left_if: &str, right: &str, right_if: &str) {
@@ -89,10 +107,32 @@ impl Bench {
 
 impl Drop for Bench {
     fn drop(&mut self) {
-        for name in ["subscriber", "gateway", "host"] {
+        for name in &self.names {
             let _ = Command::new("ip").args(["netns", "del", &self.name(name)]).status();
         }
     }
+}
+
+/// Says who it is to everybody who connects, as long as the test runs.
+pub fn listen(bench: &Bench, namespace: &str, address: (Ipv4Addr, u16), name: &'static str) {
+    let listener = bench.within(namespace, || TcpListener::bind(address).unwrap());
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let _ = stream.and_then(|mut stream| stream.write_all(name.as_bytes()));
+        }
+    });
+}
+
+/// Who answers there.
+pub fn ask(bench: &Bench, from: &str, address: Ipv4Addr, port: u16) -> Option<String> {
+    bench.within(from, || {
+        let to = SocketAddrV4::new(address, port).into();
+        let mut stream = TcpStream::connect_timeout(&to, Duration::from_millis(400)).ok()?;
+        stream.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
+        let mut name = String::new();
+        stream.read_to_string(&mut name).ok()?;
+        Some(name)
+    })
 }
 
 fn ip(arguments: &str) {

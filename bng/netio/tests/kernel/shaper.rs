@@ -78,7 +78,7 @@ fn run(bench: &Bench, namespace: &str, line: &str) -> String {
 }
 
 /// Stops with the test, whatever its end.
-struct Running(Child);
+pub struct Running(Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -88,7 +88,7 @@ impl Drop for Running {
 }
 
 /// IP octets that an end has received so far, by its interface's own count.
-fn received(bench: &Bench, namespace: &str) -> u64 {
+pub fn received(bench: &Bench, namespace: &str) -> u64 {
     let text = bench.within(namespace, || std::fs::read_to_string("/proc/thread-self/net/dev").unwrap());
     let line = text.lines().find_map(|line| line.trim().strip_prefix("eth0:")).unwrap();
     let numbers: Vec<u64> = line.split_whitespace().map(|number| number.parse().unwrap()).collect();
@@ -96,7 +96,7 @@ fn received(bench: &Bench, namespace: &str) -> u64 {
 }
 
 /// Traffic between subscriber and host, as much as goes.
-fn load(bench: &Bench, arguments: &str) -> [Running; 2] {
+pub fn load(bench: &Bench, arguments: &str) -> [Running; 2] {
     let server = Running(spawn(bench, "host", "iperf3 -s"));
     sleep(Duration::from_millis(300));
     [server, Running(spawn(bench, "subscriber", &format!("iperf3 -c {HOST} -t 30 {arguments}")))]
