@@ -391,7 +391,8 @@ impl Default for Routers {
 pub struct Shaping {
     /// How many can be shaped at once; who comes after them is policed, and the condition ShapingAvailable says so. With a
     /// number above 0 the gateway takes over the queueing (root qdisc, HTB) of its subscriber and uplink interfaces; one that
-    /// somebody else put there is left alone and nobody is shaped. Each costs the node about 4 KiB.
+    /// somebody else put there is left alone and nobody is shaped. A shaped subscriber's traffic is counted before it waits, also
+    /// what finds the queue full; between two subscribers the receiver's rate holds. Each costs the node about 4 KiB.
     #[schemars(range(min = 0, max = 32767))]
     pub max_subscribers: i32,
 }

@@ -11,6 +11,7 @@ mod life;
 mod policy;
 mod record;
 mod restart;
+mod shape;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
@@ -36,6 +37,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("an_edited_policy_reaches_live_sessions", policy::edited),
     ("a_deleted_policy_falls_back_and_says_so", policy::deleted),
     ("a_rejected_subscriber_reaches_its_walled_garden_only", policy::garden),
+    ("shaping_reaches_live_sessions_and_goes_again", shape::on_and_off),
     ("every_kind_of_event_and_every_table_is_there", record::events_and_tables),
     ("the_dashboard_shows_sessions_and_bngs", gateway::dashboard),
     ("a_gateway_killed_goes_on_where_it_was", restart::gateway_killed),

@@ -6,7 +6,8 @@
 //! 50 ms. Lengths are counted as a policy means them: whole IP packets without Ethernet's header.
 //!
 //! Packets without a class pass by the tree: the node's own, and those of subscribers who are policed or not limited. What one
-//! subscriber sends to another leaves by the subscribers' interface and waits in the receiver's class.
+//! subscriber sends to another leaves by the subscribers' interface and waits in the receiver's class: the sender's rate does not
+//! hold for it. The gate counts a packet before it waits, also one that finds the queue full.
 //!
 //! Trees, classes and maps outlive the process: [`Shaper::open`] compares and takes them over. An interface that has a queueing discipline of
 //! somebody else's is left alone and refused.

@@ -1,7 +1,7 @@
 //! One direction: the interface by which it leaves, the tree there, and who has which of its classes.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     net::Ipv4Addr,
 };
 
@@ -76,7 +76,7 @@ impl Side {
             }
         }
         self.next = made.last_key_value().map_or(1, |(last, _)| last.saturating_add(1));
-        let taken: Vec<u16> = self.held.values().map(|held| held.minor).collect();
+        let taken: BTreeSet<u16> = self.held.values().map(|held| held.minor).collect();
         // What is missing in between is made when it is given to somebody.
         self.free = (1..self.next).filter(|minor| !taken.contains(minor)).collect();
         Ok(stray)
