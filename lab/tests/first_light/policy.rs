@@ -21,7 +21,8 @@ fn status<'a>(session: &'a Value, field: &str) -> &'a str {
 fn gate(lab: &Lab, bng: &str, address: &str) -> Result<String, String> {
     let ruleset = lab.exec(bng, &["nft", "-s", "list", "ruleset", "ip"])?;
     let entries = ruleset.split([',', '\n']).filter(|entry| entry.split_whitespace().any(|word| word == address));
-    Ok(entries.map(|entry| entry.trim().trim_start_matches("elements = {")).collect::<Vec<_>>().join("\n"))
+    let bare = |entry: &str| entry.trim().trim_start_matches("elements = {").trim_end_matches('}').trim().to_owned();
+    Ok(entries.map(bare).collect::<Vec<_>>().join("\n"))
 }
 
 fn patch(lab: &Lab, policy: &str, patch: &str) -> Result<String, String> {
