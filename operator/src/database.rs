@@ -1,7 +1,7 @@
 //! PostgreSQL: what the operator reads of sessions and routers. Its absence never stops a controller.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::BTreeSet,
     net::{IpAddr, Ipv4Addr},
     path::PathBuf,
     sync::{Mutex, PoisonError},
@@ -95,20 +95,6 @@ impl Database {
         .fetch_all(&self.pool()?)
         .await?;
         rows.iter().map(router).collect::<Result<_, _>>().map_err(DatabaseError::from)
-    }
-
-    /// Sessions by (namespace, policy).
-    pub async fn sessions_by_policy(&self) -> Result<HashMap<(String, String), i64>, DatabaseError> {
-        let rows = sqlx::query(
-            "SELECT split_part(bng_id, '/', 1) AS namespace, policy, count(*) AS sessions FROM sessions_active \
-             WHERE policy IS NOT NULL GROUP BY 1, 2",
-        )
-        .fetch_all(&self.pool()?)
-        .await?;
-        let one = |row: &PgRow| -> Result<_, sqlx::Error> {
-            Ok(((row.try_get("namespace")?, row.try_get("policy")?), row.try_get("sessions")?))
-        };
-        rows.iter().map(one).collect::<Result<_, _>>().map_err(DatabaseError::from)
     }
 
     /// Gateways that reported once and have no BNG object.

@@ -85,6 +85,22 @@ impl Observers {
         let pollers = self.pollers.lock().unwrap_or_else(PoisonError::into_inner);
         pollers.get(id).map(|poller| locked(&poller.observation).clone()).unwrap_or_default()
     }
+
+    /// Sessions by policy on all gateways of a namespace, by their last words; `None` before the first.
+    pub fn sessions_by_policy(&self, namespace: &str) -> Option<BTreeMap<String, i64>> {
+        let pollers = self.pollers.lock().unwrap_or_else(PoisonError::into_inner);
+        let here = pollers.iter().filter(|(id, _)| id.namespace() == namespace);
+        let words: Vec<_> = here.filter_map(|(_, poller)| locked(&poller.observation).status.clone()).collect();
+        (!words.is_empty()).then(|| sum(words.iter().map(|word| &word.policies.sessions)))
+    }
+}
+
+fn sum<'a>(counts: impl Iterator<Item = &'a BTreeMap<String, u32>>) -> BTreeMap<String, i64> {
+    let mut all = BTreeMap::new();
+    for (policy, sessions) in counts.flatten() {
+        *all.entry(policy.clone()).or_default() += i64::from(*sessions);
+    }
+    all
 }
 
 fn locked(observation: &Mutex<Observation>) -> std::sync::MutexGuard<'_, Observation> {
@@ -153,5 +169,17 @@ async fn poll_endpoint(
             publish::Outcome::Current => WAIT,
         };
         tokio::time::sleep(pause).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_policys_sessions_are_those_of_all_gateways() {
+        let counts = |counts: &[(&str, u32)]| counts.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect();
+        let (one, other) = (counts(&[("gold", 2)]), counts(&[("gold", 1), ("silver", 4)]));
+        assert_eq!(sum([&one, &other].into_iter()), [("gold".to_owned(), 3), ("silver".to_owned(), 4)].into());
     }
 }

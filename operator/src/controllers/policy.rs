@@ -1,6 +1,6 @@
 //! SubscriberPolicy: says what became of it. The BNG controller renders it into the gateways' configurations.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use futures::StreamExt;
 use jiff::Timestamp;
@@ -51,8 +51,8 @@ async fn reconcile(policy: Arc<SubscriberPolicy>, context: Arc<Context>) -> Resu
     let api: Api<SubscriberPolicy> = Api::namespaced(context.client.clone(), &namespace);
     let all = api.list(&ListParams::default()).await?.items;
     let bngs = Api::<BNG>::namespaced(context.client.clone(), &namespace).list(&ListParams::default()).await?;
-    // Without the database the last number stays.
-    let sessions = context.database.sessions_by_policy().await.ok();
+    // Before the first word of a gateway the last number stays.
+    let sessions = context.observers.sessions_by_policy(&namespace);
     let status = status(&policy, &all, bngs.items.len(), sessions.as_ref(), Timestamp::now());
     if policy.status.as_ref() != Some(&status) {
         let patch = json!({
@@ -91,7 +91,7 @@ fn status(
     policy: &SubscriberPolicy,
     all: &[SubscriberPolicy],
     bngs: usize,
-    sessions: Option<&HashMap<(String, String), i64>>,
+    sessions: Option<&BTreeMap<String, i64>>,
     now: Timestamp,
 ) -> SubscriberPolicyStatus {
     let name = policy.name_any();
@@ -103,12 +103,7 @@ fn status(
     SubscriberPolicyStatus {
         down: Some(rate_text(policy.spec.rates.down_kbps)),
         up: Some(rate_text(policy.spec.rates.up_kbps)),
-        sessions: match sessions {
-            Some(counts) => {
-                Some(counts.get(&(policy.namespace().unwrap_or_default(), name)).copied().unwrap_or_default())
-            }
-            None => previous.sessions,
-        },
+        sessions: sessions.map_or(previous.sessions, |counts| Some(counts.get(&name).copied().unwrap_or_default())),
         bngs: Some(if applied { i32::try_from(bngs).unwrap_or(i32::MAX) } else { 0 }),
         observed_generation: policy.metadata.generation,
         conditions: vec![finding.condition("Compiled", &previous.conditions, policy.metadata.generation, now)],
