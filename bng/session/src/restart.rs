@@ -44,17 +44,30 @@ impl Machine {
             Some(reading) => {
                 self.on_readings(now, &[reading], effects);
                 // The journal is ahead of the gate where the process died between the two. To say what it knows costs nothing.
-                let session = self.table.get(id).filter(|session| session.ending.is_none());
+                let session =
+                    self.table.get(id).filter(|session| session.ending.is_none() && self.has_garden_of(session));
                 effects.actions.extend(session.map(|session| Action::SetLimits(Admission::of(session))));
             }
             // The element went with its table: what it counted is what was last read.
             None if session.admitted => {
-                self.table.edit(id, |session| session.meter.close());
-                effects.actions.extend(self.table.get(id).map(|session| Action::Admit(Admission::of(session))));
+                let known = self.has_garden_of(session);
+                self.table.edit(id, |session| {
+                    session.meter.close();
+                    session.admitted = known;
+                });
+                let session = self.table.get(id).filter(|session| session.admitted);
+                effects.actions.extend(session.map(|session| Action::Admit(Admission::of(session))));
             }
             None if session.auth == AuthState::PendingAuth => self.authenticate(id, effects),
             None => {}
         }
+    }
+
+    /// False where its walled garden went with its policy while nobody looked: the gate does not know it, and what applies now is
+    /// said to the gate next.
+    fn has_garden_of(&self, session: &Session) -> bool {
+        let there = |garden: &String| self.settings.config.policies.iter().any(|policy| policy.name == *garden);
+        session.terms.garden.as_ref().is_none_or(there)
     }
 
     /// Nothing of the kernel's state is left, and boot times of before mean nothing: every session ended when the journal did.

@@ -248,6 +248,34 @@ fn a_gateway_killed_while_it_closes_a_garden_closes_it_at_its_next_start() {
     }
 }
 
+/// The policy was deleted while the gateway was down: the gate is never told of a garden that it does not have.
+#[test]
+fn a_garden_that_went_while_the_gateway_was_down_is_not_mentioned_at_its_start() {
+    let confined = Policy { access: Access::WalledGarden, ..unpaid() };
+    let mut world = World::new();
+    with(&mut world, vec![confined]);
+    world.dora(1, IP, 1);
+    let id = world.accept("unpaid").unwrap();
+    let mut settings = world.machine.settings().clone();
+    settings.config.policies = vec![policy("gold", 2)];
+    for element_is_left in [true, false] {
+        let mut next = Machine::new(settings.clone(), world.machine.snapshot());
+        let now = Now { boot_ms: world.boot_ms, wall: lastmile_types::Timestamp::UNIX_EPOCH, fresh: uuid::Uuid::nil() };
+        let element = Reading { ip: address(IP), counters: Counters::default() };
+        let elements = element_is_left.then_some(element).into_iter().collect();
+        let mut effects = Effects::default();
+        let started = Started { same_boot: true, last_boot_ms: 0, elements };
+        next.handle(now, Input::Started(started), &mut effects);
+        match (&effects.actions[..], element_is_left) {
+            ([Action::SetLimits(admission)], true) | ([Action::Admit(admission)], false) => {
+                assert_eq!(admission.garden, None);
+            }
+            (others, _) => panic!("{others:?}"),
+        }
+        assert!(next.session(id).unwrap().admitted);
+    }
+}
+
 #[test]
 fn aaa_is_asked_again_about_the_rejected_with_bounded_back_off() {
     let mut world = World::new();
