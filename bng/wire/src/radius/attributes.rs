@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 
 use lastmile_types::Octets;
 
+use super::dictionary::Place;
 use crate::Drop;
 
 /// Attribute types that the gateway speaks of, by their RFC's names.
@@ -206,11 +207,25 @@ impl Attributes {
         Some(u64::from(self.u32(gigawords).unwrap_or(0)) << 32 | u64::from(self.u32(octets)?))
     }
 
-    /// The first of a vendor's attributes of this type. Vendor-specific content that is not a list of attributes is skipped.
+    /// The first of a vendor's attributes of this type.
     pub fn vendor(&self, vendor: u32, kind: u8) -> Option<&[u8]> {
+        self.vendor_all(vendor, kind).next()
+    }
+
+    /// Every one of a vendor's attributes of this type. Vendor-specific content that is not a list of attributes is skipped.
+    pub fn vendor_all(&self, vendor: u32, kind: u8) -> impl Iterator<Item = &[u8]> {
         let lists =
             self.all(attr::VENDOR_SPECIFIC).filter_map(move |content| content.strip_prefix(&vendor.to_be_bytes()));
-        lists.flat_map(walk).map_while(Result::ok).find(|(other, _)| *other == kind).map(|(_, value)| value)
+        let list = |content| walk(content).map_while(Result::ok);
+        lists.flat_map(list).filter(move |(other, _)| *other == kind).map(|(_, value)| value)
+    }
+
+    /// Every attribute at this place.
+    pub fn at(&self, place: Place) -> Box<dyn Iterator<Item = &[u8]> + '_> {
+        match place {
+            Place::Standard(kind) => Box::new(self.all(kind)),
+            Place::Vendor { vendor, kind } => Box::new(self.vendor_all(vendor, kind)),
+        }
     }
 
     /// All of them.

@@ -6,11 +6,13 @@
 
 mod attributes;
 mod crypto;
+mod dictionary;
 mod packet;
 #[cfg(test)]
 mod tests;
 
 pub use attributes::{Attribute, Attributes, TooLong, attr, vendor};
+pub use dictionary::{Definition, Dictionary, DictionaryError, DictionaryProblem, Form, Place};
 pub use packet::{
     AUTHENTICATOR, Authenticator, Code, Packet, Request, RequireMessageAuthenticator, access_request,
     accounting_request, dynamic_request, identifier_of, reply, status_request, verify_request, verify_response,

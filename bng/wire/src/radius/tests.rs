@@ -33,6 +33,53 @@ fn rfc2865_example() {
     assert_eq!(verify_response(&accept, &request, b"other", No), Err(Drop::RadiusAuthenticator));
 }
 
+/// RFC 2865 §7.2.
+#[test]
+fn rfc2865_chap_example() {
+    let accept = hex(
+        "02 01 00 38 15 ef bc 7d ab 26 cf a3 dc 34 d9 c0 3c 86 01 a4 06 06 00 00 00 02 07 06 00 00 00 01 08 06 ff ff ff fe
+         0a 06 00 00 00 02 0d 06 00 00 00 01 0c 06 00 00 05 dc",
+    );
+    let authenticator = authenticator("2aee86f08d0d55969ca5978e0d3367a2");
+    let request = Request { bytes: vec![], code: Code::ACCESS_REQUEST, identifier: 1, authenticator };
+    let packet = verify_response(&accept, &request, SECRET, No).unwrap();
+    assert_eq!(packet.attributes.u32(attr::SERVICE_TYPE), Some(attr::SERVICE_FRAMED));
+    assert_eq!(packet.attributes.address(attr::FRAMED_IP_ADDRESS), Some([255, 255, 255, 254].into()));
+}
+
+/// What a real server answered, to the last octet: it verifies, and says what that server was told to say.
+#[test]
+fn captured_from_freeradius() {
+    let lines = include_str!("captured.txt").lines().filter(|line| !line.starts_with('#'));
+    let replies = lines.map(|line| {
+        let mut words = line.split(' ');
+        let (name, request, reply) = (words.next().unwrap(), hex(words.next().unwrap()), hex(words.next().unwrap()));
+        let code = Code(request[0]);
+        let authenticator = request[4..20].try_into().unwrap();
+        let request = Request { identifier: request[1], bytes: request, code, authenticator };
+        let require = if code == Code::ACCESS_REQUEST { Yes } else { No };
+        let packet = verify_response(&reply, &request, b"a secret", require).expect(name);
+        assert!(verify_response(&reply, &request, b"another", No).is_err());
+        (name, packet)
+    });
+    let replies: std::collections::BTreeMap<_, _> = replies.collect();
+    let of = |name| &replies[name].attributes;
+    let all = of("all");
+    assert_eq!((all.text(attr::FILTER_ID), all.u32(attr::SESSION_TIMEOUT)), (Some("first"), Some(3600)));
+    assert_eq!((all.u32(attr::IDLE_TIMEOUT), all.u32(attr::ACCT_INTERIM_INTERVAL)), (Some(600), Some(300)));
+    assert_eq!(all.address(attr::FRAMED_IP_ADDRESS), Some([100, 64, 1, 10].into()));
+    assert_eq!(all.all(attr::CLASS).collect::<Vec<_>>(), [&b"all"[..], b"second"]);
+    assert_eq!(of("wispr").vendor(14122, 8), Some(&20_000_000_u32.to_be_bytes()[..]));
+    assert_eq!(of("mikrotik").vendor(14988, 8), Some(&b"2M/10M 4M/20M 2M/10M 8/8"[..]));
+    assert_eq!(of("cisco").vendor_all(9, 1).count(), 2);
+    assert_eq!(of("broadband").vendor(43242, 4), Some(&200_u32.to_be_bytes()[..]));
+    assert_eq!(
+        (replies["nobody"].code, of("nobody").text(attr::REPLY_MESSAGE)),
+        (Code::ACCESS_REJECT, Some("not paid"))
+    );
+    assert_eq!((replies["status"].code, replies["accounting"].code), (Code::ACCESS_ACCEPT, Code::ACCOUNTING_RESPONSE));
+}
+
 fn sample() -> Attributes {
     let mut attributes = Attributes::new();
     attributes.push(attr::USER_NAME, b"bng-01/line-01/ar-01|1%2F1").unwrap();

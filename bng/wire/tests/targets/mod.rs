@@ -8,8 +8,8 @@ use lastmile_wire::{
     frame::{self, Checksum},
     option82::{self, Option82, RELAY_ID},
     radius::{
-        AUTHENTICATOR, Attributes, Code, Packet, Request, RequireMessageAuthenticator::No, accounting_request, attr,
-        vendor, verify_request, verify_response,
+        AUTHENTICATOR, Attributes, Code, Dictionary, Packet, Request, RequireMessageAuthenticator::No,
+        accounting_request, attr, vendor, verify_request, verify_response,
     },
     stream,
 };
@@ -20,6 +20,7 @@ pub const TARGETS: &[Target] = &[
     ("dhcp", dhcp),
     ("frame", frame),
     ("option82", option82),
+    ("radius_dictionary", radius_dictionary),
     ("radius_request", radius_request),
     ("radius_response", radius_response),
     ("stream", stream),
@@ -153,6 +154,19 @@ fn attributes_survive(packet: &Packet) {
     }
     let request = accounting_request(7, &sent, SECRET).expect("they came in a packet");
     assert_eq!(verify_request(&request.bytes, SECRET, No).expect("it is ours").attributes, sent);
+}
+
+/// A dictionary file. What is taken is found by its name, whatever its case; what is refused says which line.
+pub fn radius_dictionary(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let mut dictionary = Dictionary::default();
+    if let Err(error) = dictionary.read("file", &text) {
+        assert!((1..=text.lines().count().max(1)).contains(&error.line), "{error}");
+    }
+    for one in dictionary.iter() {
+        assert_eq!(dictionary.get(&one.name.to_ascii_uppercase()), Some(one));
+        let _ = one.place.map(|place| Attributes::new().at(place).count());
+    }
 }
 
 /// A stream entry as lines of `name value`. What decodes encodes, and decodes to the same.
