@@ -24,14 +24,15 @@ pub(crate) const POLL_MS: u64 = 5_000;
 pub struct AccountingRecord {
     /// From 1, without gaps, per instance.
     pub number: u64,
-    /// Whose: records of one session are delivered in order.
+    /// Whose: records of one session are delivered in order. Of an On or Off: an identity of its own.
     pub session: SessionId,
     /// Which.
     pub kind: AccountingKind,
     /// Event-Timestamp.
     pub at: Timestamp,
-    /// Who.
-    pub subject: Subject,
+    /// Who; `None` = the gateway itself (On, Off).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<Subject>,
     /// As the subscriber sees them.
     pub counters: Counters,
     /// Acct-Session-Time.
@@ -50,6 +51,10 @@ pub enum AccountingKind {
     Interim,
     /// Stop.
     Stop,
+    /// Accounting-On: the host rebooted. Every session before it is over.
+    On,
+    /// Accounting-Off: a drain is done. Every session before it is over.
+    Off,
 }
 
 impl Machine {
@@ -60,10 +65,25 @@ impl Machine {
             session: session.id,
             kind,
             at: now.wall,
-            subject: Subject::of(session),
+            subject: Some(Subject::of(session)),
             counters: session.meter.total(),
             seconds: u32::try_from(session.elapsed_ms(now.boot_ms) / 1000).unwrap_or(u32::MAX),
             ended: session.ending.as_ref().map(|ending| ending.ended.clone()),
+        });
+    }
+
+    /// Says of the gateway itself that no session of before is left (RFC 2866 §5.1); after the Stops of them all.
+    pub(crate) fn account_all(&mut self, now: Now, kind: AccountingKind, effects: &mut Effects) {
+        self.last_accounting += 1;
+        effects.record.accounting.push(AccountingRecord {
+            number: self.last_accounting,
+            session: SessionId(now.fresh),
+            kind,
+            at: now.wall,
+            subject: None,
+            counters: Counters::default(),
+            seconds: 0,
+            ended: None,
         });
     }
 

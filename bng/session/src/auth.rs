@@ -20,7 +20,7 @@ use crate::{
 /// First pause before AAA is asked again, milliseconds; doubled each time.
 const RETRY_MS: u64 = 5_000;
 /// Longest pause, milliseconds.
-const RETRY_MAX_MS: u64 = 300_000;
+const RETRY_MAX_MS: u64 = 60_000;
 /// First and longest pause before AAA is asked again for whom it rejected, milliseconds: who pays is online within minutes, and
 /// ten thousand rejected subscribers cost a server no more than eleven requests a second. A DHCP exchange asks at once.
 const REJECTED_MS: (u64, u64) = (60_000, 900_000);
@@ -155,7 +155,7 @@ fn is_unicast(ip: Ipv4Addr) -> bool {
     u32::from(ip) < u32::MAX - 1
 }
 
-/// The User-Name by the configured template. Parts cannot run into each other: `/` and `%` inside a part are escaped.
+/// The User-Name by the configured template; the MAC where that comes to nothing, since RADIUS has no empty names. Parts cannot run into each other: `/` and `%` inside a part are escaped.
 pub(crate) fn user_name(config: &BngConfig, key: &SessionKey) -> String {
     let part = |text: String| text.replace('%', "%25").replace('/', "%2F");
     let mut name = String::new();
@@ -163,6 +163,7 @@ pub(crate) fn user_name(config: &BngConfig, key: &SessionKey) -> String {
     while let Some(open) = rest.find('{') {
         let (before, from) = rest.split_at(open);
         name.push_str(before);
+        rest = from;
         let Some(close) = from.find('}') else { break };
         match &from[1..close] {
             "nas" => name.push_str(&part(config.nas_identifier.clone())),
@@ -174,7 +175,7 @@ pub(crate) fn user_name(config: &BngConfig, key: &SessionKey) -> String {
         rest = &from[close + 1..];
     }
     name.push_str(rest);
-    if name.is_empty() { key.mac.to_string() } else { shortened(name) }
+    if name.trim().is_empty() { key.mac.to_string() } else { shortened(name) }
 }
 
 /// A name that does not fit keeps its beginning and ends in a hash of the whole (FNV-1a, 64 bit).

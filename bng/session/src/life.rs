@@ -160,6 +160,9 @@ impl Machine {
             self.account(now, &session, AccountingKind::Stop, effects);
         }
         effects.record.changes.push(Change::Ended(id));
+        if self.drained() {
+            self.account_all(now, AccountingKind::Off, effects);
+        }
         for order in session.orders {
             effects.act(Action::Answer { order, answer: DisconnectAnswer { done: true, reason: None } });
         }
@@ -197,6 +200,9 @@ impl Machine {
         if !self.draining {
             self.draining = true;
             effects.record.changes.push(Change::Draining(true));
+            if self.drained() {
+                self.account_all(now, AccountingKind::Off, effects);
+            }
         }
         for id in self.table.ids() {
             self.stop_at(now, id, TerminateCause::AdminReboot, "the gateway is drained", now.boot_ms, effects);

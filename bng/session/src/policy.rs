@@ -77,7 +77,7 @@ impl Terms {
         let interim = some(grant.interim_seconds).or(policy.and_then(|policy| some(policy.interim_seconds)));
         Self {
             policy: policy.map(|policy| policy.name.clone()),
-            rates: grant.rates.or(policy.map(|policy| policy.rates)).unwrap_or_default(),
+            rates: policy.map(|policy| policy.rates).unwrap_or_default().under(grant.rates.unwrap_or_default()),
             enforcement: policy.map(|policy| policy.enforcement).unwrap_or_default(),
             garden: garden.map(|policy| policy.name.clone()),
             session_timeout_seconds: some(

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use lastmile_types::session::{AuthState, TerminateCause};
 
 use crate::{
-    accounting::POLL_MS,
+    accounting::{AccountingKind, POLL_MS},
     effect::{Action, Admission, Effects},
     input::{Reading, Started},
     machine::Machine,
@@ -78,5 +78,6 @@ impl Machine {
             self.stop_at(now, id, TerminateCause::NasReboot, "the host rebooted", last_boot_ms, effects);
             self.finish(now, id, None, effects); // one whose end was already decided
         }
+        self.account_all(now, AccountingKind::On, effects);
     }
 }

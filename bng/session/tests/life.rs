@@ -242,7 +242,26 @@ fn a_reboot_ends_every_session_once() {
     world.machine = Machine::new(world::settings(), snapshot);
     world.started(false);
     assert_eq!(world.stops(), [("NAS-Reboot", 500)]);
-    assert_eq!(world.accounting.last().unwrap().kind, AccountingKind::Stop);
+    let said: Vec<_> = world.accounting.iter().map(|record| record.kind).collect();
+    assert_eq!(said, [AccountingKind::Start, AccountingKind::Stop, AccountingKind::On], "On comes after the last stop");
+    world.restart();
+    assert_eq!(world.accounting.len(), 3, "a restart of the process says nothing");
+}
+
+#[test]
+fn a_drain_ends_with_one_accounting_off() {
+    let mut world = World::new();
+    world.online(1, IP, 1);
+    world.online(2, 11, 2);
+    let said = |world: &World| -> Vec<_> { world.accounting.iter().skip(2).map(|record| record.kind).collect() };
+    world.input(Input::Drain);
+    world.input(Input::Drain);
+    world.restart();
+    assert_eq!(said(&world), [AccountingKind::Stop, AccountingKind::Stop, AccountingKind::Off]);
+    world.input(Input::Resume);
+    world.input(Input::Drain);
+    assert_eq!(said(&world).last(), Some(&AccountingKind::Off), "an empty gateway is drained at once");
+    assert_eq!(said(&world).len(), 4);
 }
 
 #[test]
@@ -254,4 +273,23 @@ fn interims_carry_the_counters_of_their_moment() {
     let interims: Vec<_> = world.accounting.iter().filter(|record| record.kind == AccountingKind::Interim).collect();
     assert_eq!(interims.len(), 1);
     assert_eq!(interims[0].counters.input_octets, 42);
+}
+
+/// RFC 2865 §5.1: a User-Name has at least one octet; a part cannot run into the next.
+#[test]
+fn a_user_name_is_never_empty() {
+    let name = |template: &str| {
+        let mut settings = world::settings();
+        settings.config.radius.user_name_template = template.into();
+        let mut world = World::new();
+        world.input(Input::Config(Box::new(settings)));
+        world.dora(1, IP, 1);
+        world.requests[0].subject.user_name.clone()
+    };
+    assert_eq!(name(""), "02:00:00:01:00:01");
+    assert_eq!(name("  "), "02:00:00:01:00:01");
+    assert_eq!(name("{mac}!"), "02:00:00:01:00:01!");
+    assert_eq!(name("a{nas"), "a{nas");
+    assert_eq!(name("{nobody}"), "{nobody}");
+    assert_eq!(name(&"x".repeat(300)).len(), 253);
 }

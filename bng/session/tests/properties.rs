@@ -146,7 +146,14 @@ fn holds(world: &World) -> Result<(), TestCaseError> {
     }
     for (place, record) in world.accounting.iter().enumerate() {
         prop_assert_eq!(record.number, place as u64 + 1);
-        said.entry(record.session).or_default().account.push(record.kind);
+        if matches!(record.kind, AccountingKind::On | AccountingKind::Off) {
+            let open = |said: &Said| {
+                said.account.contains(&AccountingKind::Start) && !said.account.contains(&AccountingKind::Stop)
+            };
+            prop_assert!(!said.values().any(open), "a session is open at an Accounting-{:?}", record.kind);
+        } else {
+            said.entry(record.session).or_default().account.push(record.kind);
+        }
     }
     for (id, said) in &said {
         let lives = world.machine.sessions().any(|session| session.id == *id);

@@ -132,6 +132,27 @@ pub struct Rates {
     pub up_burst_kbit: Option<u32>,
 }
 
+impl Rates {
+    /// These limits under what RADIUS granted, which wins direction by direction; there zero lifts the limit.
+    pub fn under(self, granted: Self) -> Self {
+        let (down_kbps, down_burst_kbit) =
+            side((self.down_kbps, self.down_burst_kbit), (granted.down_kbps, granted.down_burst_kbit));
+        let (up_kbps, up_burst_kbit) =
+            side((self.up_kbps, self.up_burst_kbit), (granted.up_kbps, granted.up_burst_kbit));
+        Self { down_kbps, up_kbps, down_burst_kbit, up_burst_kbit }
+    }
+}
+
+/// Rate and burst of one direction. A burst belongs to its rate: a granted rate does not take over another rate's burst.
+fn side(policy: (Option<u32>, Option<u32>), granted: (Option<u32>, Option<u32>)) -> (Option<u32>, Option<u32>) {
+    let (rate, burst) = match granted {
+        (None, burst) => (policy.0, burst.or(policy.1)),
+        granted => granted,
+    };
+    let rate = rate.filter(|rate| *rate > 0);
+    (rate, burst.filter(|burst| rate.is_some() && *burst > 0))
+}
+
 /// All that is known of one session at one moment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -190,4 +211,27 @@ pub struct Ended {
     pub cause: TerminateCause,
     /// More exactly, for people: e.g. `DHCPRELEASE`.
     pub detail: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rates(down: (Option<u32>, Option<u32>), up: (Option<u32>, Option<u32>)) -> Rates {
+        Rates { down_kbps: down.0, down_burst_kbit: down.1, up_kbps: up.0, up_burst_kbit: up.1 }
+    }
+
+    #[test]
+    fn what_radius_grants_wins_direction_by_direction() {
+        let policy = rates((Some(100), Some(10)), (Some(50), Some(5)));
+        let none = (None, None);
+        assert_eq!(policy.under(Rates::default()), policy);
+        assert_eq!(policy.under(rates((Some(7), None), none)), rates((Some(7), None), (Some(50), Some(5))));
+        assert_eq!(policy.under(rates(none, (None, Some(9)))), rates((Some(100), Some(10)), (Some(50), Some(9))));
+        assert_eq!(
+            policy.under(rates((Some(0), Some(3)), none)),
+            rates(none, (Some(50), Some(5))),
+            "zero lifts the limit"
+        );
+    }
 }
