@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     bng_status::BngStatus,
+    rates::RateAttribute,
     text::{Ipv4, Prefix},
 };
 
@@ -273,7 +274,7 @@ pub struct Radius {
     #[serde(default = "defaults::user_name_template")]
     #[schemars(length(min = 1, max = 253))]
     pub user_name_template: String,
-    /// Milliseconds until a request is sent again.
+    /// Milliseconds until a request is sent again the first time; then twice as long each time, up to 16 seconds.
     #[serde(default = "defaults::radius_timeout")]
     #[schemars(range(min = 100, max = 60000))]
     pub timeout_milliseconds: i32,
@@ -281,6 +282,28 @@ pub struct Radius {
     #[serde(default = "defaults::radius_retries")]
     #[schemars(range(min = 0, max = 10))]
     pub retries: i32,
+    /// Seconds for which a server that fell silent counts as dead: the others are asked first. A server that answers Status-Server
+    /// counts as dead until it does so again.
+    #[serde(default = "defaults::radius_dead_time")]
+    #[schemars(range(min = 1, max = 3600))]
+    pub dead_time_seconds: i32,
+    /// Seconds between Status-Servers (RFC 5997) to a dead server.
+    #[serde(default = "defaults::radius_probe")]
+    #[schemars(range(min = 1, max = 600))]
+    pub probe_seconds: i32,
+    /// Dictionaries in FreeRADIUS' format, each a key of a Secret: names for rateAttributes beside those that the gateway knows
+    /// (RFC 2865, 2866, 2869, WISPr, Mikrotik, Cisco-AVPair, vendor 43242). `$INCLUDE` is refused.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub dictionary_secret_refs: Vec<SecretKey>,
+    /// Attributes of an Access-Accept or CoA-Request that carry a subscriber's limits; of several for one limit, the one that stands
+    /// first. Default: WISPr-Bandwidth-Max-Down and -Up (bit/s), Mikrotik-Rate-Limit, Cisco-AVPair (`rate-limit`), and vendor 43242's
+    /// attributes 1 to 4 (download, upload in kbit/s, download burst, upload burst in kbit).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub rate_attributes: Vec<RateAttribute>,
 }
 
 /// One RADIUS server.
@@ -436,6 +459,12 @@ mod defaults {
     }
     pub fn radius_retries() -> i32 {
         2
+    }
+    pub fn radius_dead_time() -> i32 {
+        30
+    }
+    pub fn radius_probe() -> i32 {
+        5
     }
     pub fn auth_port() -> i32 {
         1812

@@ -13,8 +13,8 @@ pub struct BngStatus {
     /// Pending (not placed), Starting, Running, Degraded (a condition is False), Unreachable, Draining or Drained.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub phase: Option<String>,
-    /// Ready, ConfigApplied, NodePrepared, LinksReady, PoolsMatch, DhcpReachable, RadiusReachable, EventsFlowing,
-    /// LeasesReconciled, ShapingAvailable.
+    /// Ready, ConfigApplied, NodePrepared, LinksReady, PoolsMatch, DhcpReachable, RadiusReachable, AccountingDelivered,
+    /// EventsFlowing, LeasesReconciled, ShapingAvailable.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     #[schemars(length(max = 32))]

@@ -9,6 +9,7 @@
 mod accessrouter;
 mod bng;
 mod policy;
+mod rates;
 mod text;
 
 pub use accessrouter::{AccessRouter, AccessRouterSpec, AccessRouterStatus, ObjectName};
@@ -21,6 +22,7 @@ pub use policy::{
     Access, Enforcement, OnReject, Portal, Rates, Selector, SubscriberPolicy, SubscriberPolicySpec,
     SubscriberPolicyStatus, WalledGarden,
 };
+pub use rates::{RateAttribute, RateMeaning};
 pub use text::{Ipv4, Prefix};
 
 mod bng_status;

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use lastmile_types::BngId;
 use lastmile_types::config::{
     AccessMode, Accounting, BngConfig, Dhcp, EventBus, Interfaces, Kea, KeaForm, Policy, Pool, Radius, RadiusServer,
-    Routers, Shedding, StatusEndpoint, Trust,
+    Recovery, Routers, Shedding, StatusEndpoint, Trust,
 };
 use lastmile_types::session::Rates;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
@@ -61,6 +61,9 @@ pub fn config(topology: &Topology, bng: &Bng) -> Result<BngConfig> {
             user_name_template: "{nas}/{remote}/{circuit}".into(),
             timeout_ms: 1_000,
             retries: 2,
+            recovery: Recovery::default(),
+            dictionary_files: Vec::new(),
+            rate_attributes: Vec::new(),
         },
         accounting: Accounting { interim_seconds: 60, idle_after_seconds: 300, health_seconds: 10 },
         event_bus: EventBus { url_file: "redis-url".into() },

@@ -12,12 +12,13 @@ pub struct Conditions {
 pub const DHCP_REACHABLE: &str = "DhcpReachable";
 
 /// The types, in the order in which they are shown.
-const KINDS: [&str; 9] = [
+const KINDS: [&str; 10] = [
     "ConfigApplied",
     "LinksReady",
     "PoolsMatch",
     DHCP_REACHABLE,
     "RadiusReachable",
+    "AccountingDelivered",
     "EventsFlowing",
     "LeasesReconciled",
     "PoliciesFound",

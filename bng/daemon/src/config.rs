@@ -41,6 +41,9 @@ pub enum ConfigError {
     /// It asks for what this gateway cannot do yet.
     #[error("{0}")]
     Unsupported(&'static str),
+    /// Dictionaries and the table of rates do not fit.
+    #[error("the RADIUS configuration cannot work")]
+    Rates(#[from] radius::RateError),
     /// The endpoint's certificate cannot be used.
     #[error("the status endpoint's certificate cannot be used")]
     Tls(#[from] status::TlsError),

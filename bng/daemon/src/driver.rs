@@ -56,6 +56,8 @@ pub struct Sources {
     pub outbox: watch::Receiver<outbox::State>,
     /// How RADIUS is.
     pub reachability: watch::Receiver<Reachability>,
+    /// How many accounting records no server took.
+    pub dead_letters: watch::Receiver<u64>,
 }
 
 /// Whom the driver tells.

@@ -30,7 +30,7 @@ use crate::{
     outbox::{self, Outbox},
     plane::Plane,
     probes,
-    radius::{Client, Reachability, accounting},
+    radius::{Client, Reachability, accounting::Delivering, dead_letters::DeadLetters},
     recorder::{self, Recorder},
     status::{self, Endpoint},
     time::boot_id,
@@ -118,6 +118,7 @@ pub async fn run(config_dir: &Path, state_dir: &Path, record: Option<&Path>) -> 
     let first = Input::Started(Started { same_boot, last_boot_ms: image.snapshot.boot_ms, elements });
     let (config_sink, config_seen) = watch::channel(config.clone());
     let parts = wire(Wiring {
+        state_dir: state_dir.to_owned(),
         plane,
         config,
         watch,
@@ -139,6 +140,7 @@ fn open_recording(path: &Path) -> Result<Recorder, RunError> {
 }
 
 struct Wiring {
+    state_dir: PathBuf,
     plane: Plane,
     config: Arc<Config>,
     watch: Watch,
@@ -154,8 +156,20 @@ struct Wiring {
 
 /// Starts the tasks beside the driver and gives it the ends of their channels.
 fn wire(wiring: Wiring) -> Result<Parts, RunError> {
-    let Wiring { plane, config, watch, journal, image, conditions, status, tls, orders, config_sink, config_seen } =
-        wiring;
+    let Wiring {
+        state_dir,
+        plane,
+        config,
+        watch,
+        journal,
+        image,
+        conditions,
+        status,
+        tls,
+        orders,
+        config_sink,
+        config_seen,
+    } = wiring;
     let pinger = Pinger::open().map_err(RunError::Ping)?;
     let (inputs, inputs_seen) = mpsc::unbounded_channel();
     let (finding, findings) = mpsc::unbounded_channel();
@@ -176,7 +190,14 @@ fn wire(wiring: Wiring) -> Result<Parts, RunError> {
     };
     tokio::spawn(outbox.run());
     image.accounting.iter().for_each(|record| drop(accounting.send(record.clone())));
-    tokio::spawn(accounting::deliver(accounting_seen, radius_seen.clone(), done));
+    let (dead, dead_letters) = watch::channel(0);
+    let delivering = Delivering {
+        records: accounting_seen,
+        client: radius_seen.clone(),
+        done,
+        dead_letters: DeadLetters::open(&state_dir, dead),
+    };
+    tokio::spawn(delivering.run());
     tokio::spawn(probe_radius(radius_seen));
     let (kea, asked) = mpsc::unbounded_channel();
     let leases = Leases { config: config_seen.clone(), asked, inputs: inputs.clone(), findings: finding.clone() };
@@ -190,6 +211,7 @@ fn wire(wiring: Wiring) -> Result<Parts, RunError> {
         findings,
         outbox: outbox_seen,
         reachability: reachability_seen,
+        dead_letters,
     };
     let sinks = Sinks { events, accounting, status, tls, reachability, config: config_sink };
     Ok(Parts { plane, pinger, config, watch, journal, image, conditions, radius, inputs, kea, sources, sinks })
@@ -200,7 +222,7 @@ async fn probe_radius(mut client: watch::Receiver<Arc<Client>>) {
     loop {
         let current = client.borrow_and_update().clone();
         tokio::select! {
-            () = current.probe_when_quiet(RADIUS_QUIET) => {}
+            () = current.watch_over(RADIUS_QUIET) => {}
             changed = client.changed() => if changed.is_err() { return },
         }
     }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use lastmile_session::{Input, Load, Settings};
 use lastmile_types::{
     event::BngHealth,
-    status::{BngStatus, Condition, DhcpServer, PolicyUse},
+    status::{AccountingState, BngStatus, Condition, DhcpServer, PolicyUse},
 };
 use tracing::{error, info};
 
@@ -17,7 +17,7 @@ use crate::{
     driver::Driver,
     journal::Image,
     policies,
-    radius::Client,
+    radius::{Client, dead_letters},
     status::Order,
 };
 
@@ -34,6 +34,7 @@ impl Driver {
         let policies = self.machine.policy_use();
         self.conditions.set(policies::finding(&policies));
         self.dhcp_condition();
+        self.accounting_condition();
         self.write();
         if self.journal.wants_rotation() && self.written() {
             self.rotate();
@@ -124,7 +125,17 @@ impl Driver {
         let state = self.sources.reachability.borrow().clone();
         match state.reachable {
             None => {}
-            Some(true) => self.conditions.set(Finding::good("RadiusReachable", "Answers", "a RADIUS server answers")),
+            Some(true) if state.detail.is_empty() => {
+                self.conditions.set(Finding::good(
+                    "RadiusReachable",
+                    "Answers",
+                    "every RADIUS server that was asked answers",
+                ));
+            }
+            Some(true) => {
+                let message = format!("a RADIUS server answers; {}", state.detail);
+                self.conditions.set(Finding::good("RadiusReachable", "SomeAnswer", message));
+            }
             Some(false) => self.conditions.set(Finding::bad("RadiusReachable", "NoAnswer", state.detail)),
         }
     }
@@ -142,6 +153,22 @@ impl Driver {
     fn dhcp_condition(&mut self) {
         let finding = dhcp_finding(&self.machine.dhcp_servers(), self.dhcp_api.as_ref());
         finding.into_iter().for_each(|finding| self.conditions.set(finding));
+    }
+
+    fn accounting_condition(&mut self) {
+        let waiting = self.image.accounting.len();
+        self.conditions.set(match *self.sources.dead_letters.borrow() {
+            0 => Finding::good("AccountingDelivered", "Delivering", format!("{waiting} records wait for a server")),
+            dead => Finding::bad(
+                "AccountingDelivered",
+                "DeadLetters",
+                format!(
+                    "{dead} accounting records were not answered by servers that live, and lie in {} of the state directory: \
+                     find out why, then remove the file",
+                    dead_letters::FILE
+                ),
+            ),
+        });
     }
 
     fn rotate(&mut self) {
@@ -185,6 +212,10 @@ impl Driver {
             policies,
             dhcp_servers: self.machine.dhcp_servers(),
             shaping: self.shaped,
+            accounting: AccountingState {
+                waiting: self.image.accounting.len() as u64,
+                dead_letters: *self.sources.dead_letters.borrow(),
+            },
             drops: self.drops.iter().map(|(label, count)| ((*label).to_owned(), *count)).collect(),
             spoofed: self.spoofed.clone(),
             ..self.sinks.status.borrow().clone()
@@ -246,6 +277,7 @@ pub fn first_status(config: &Config, image: &Image, conditions: &[Condition]) ->
         policies: Default::default(),
         dhcp_servers: Vec::new(),
         shaping: Default::default(),
+        accounting: Default::default(),
         at: Timestamp::now(),
     }
 }

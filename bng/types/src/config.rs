@@ -10,6 +10,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{id::BngId, session::Rates};
 
+mod radius;
+
+pub use radius::{RateAttribute, RateMeaning, Recovery};
+
 /// A file of the configuration directory, by its name.
 pub type FileName = String;
 
@@ -156,10 +160,21 @@ pub struct Radius {
     pub password_file: FileName,
     /// `{nas}`, `{circuit}`, `{remote}`, `{mac}` are replaced; `/` inside a part becomes `%2F` and `%` becomes `%25`.
     pub user_name_template: String,
-    /// Until a request is sent again, milliseconds (100–60,000).
+    /// Until a request is sent again the first time, milliseconds (100–60,000); then twice as long each time, up to 16 s, each within
+    /// ±10 % (RFC 5080 §2.2.1).
     pub timeout_ms: u32,
     /// How often a request is sent again to one server (0–10).
     pub retries: u32,
+    /// When a server that fell silent is asked again.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub recovery: Recovery,
+    /// Dictionaries in FreeRADIUS' format, beside the one that the gateway has.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub dictionary_files: Vec<FileName>,
+    /// Attributes of an Access-Accept or CoA-Request that carry limits; of several for one limit, the one that stands first. Empty:
+    /// the gateway's own table.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub rate_attributes: Vec<RateAttribute>,
 }
 
 /// One RADIUS server.
@@ -423,6 +438,8 @@ impl BngConfig {
         within("sessionsPerCircuit", self.sessions_per_circuit, 1, 64)?;
         within("radius.timeoutMs", self.radius.timeout_ms, 100, 60_000)?;
         within("radius.retries", self.radius.retries, 0, 10)?;
+        within("radius.recovery.deadTimeSeconds", self.radius.recovery.dead_time_seconds, 1, 3_600)?;
+        within("radius.recovery.probeSeconds", self.radius.recovery.probe_seconds, 1, 600)?;
         within("accounting.interimSeconds", self.accounting.interim_seconds, 10, 86_400)?;
         within("accounting.idleAfterSeconds", self.accounting.idle_after_seconds, 10, 86_400)?;
         within("accounting.healthSeconds", self.accounting.health_seconds, 1, 3_600)?;

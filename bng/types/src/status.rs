@@ -29,8 +29,8 @@ pub struct BngStatus {
     pub instance_id: InstanceId,
     /// The `configRevision` of the configuration in force.
     pub config_revision: String,
-    /// ConfigApplied, LinksReady, PoolsMatch, DhcpReachable, RadiusReachable, EventsFlowing, LeasesReconciled,
-    /// ShapingAvailable.
+    /// ConfigApplied, LinksReady, PoolsMatch, DhcpReachable, RadiusReachable, AccountingDelivered, EventsFlowing,
+    /// LeasesReconciled, ShapingAvailable.
     pub conditions: Vec<Condition>,
     /// Sessions by state.
     pub sessions: SessionCounts,
@@ -62,6 +62,9 @@ pub struct BngStatus {
     /// Subscribers whose policy says Shape.
     #[serde(default)]
     pub shaping: Shaped,
+    /// How far RADIUS accounting is.
+    #[serde(default)]
+    pub accounting: AccountingState,
     /// When this was said.
     pub at: Timestamp,
 }
@@ -113,6 +116,16 @@ pub struct DhcpServer {
     pub asked: u64,
     /// Its answers, those to probes included.
     pub answered: u64,
+}
+
+/// How far RADIUS accounting is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct AccountingState {
+    /// Records that wait in the journal for a server.
+    pub waiting: u64,
+    /// Records that no server took and that lie in the state directory for somebody to look at.
+    pub dead_letters: u64,
 }
 
 /// How sessions and the DHCP server's leases differed. Counts of the last pass, and of what was healed since the daemon started.

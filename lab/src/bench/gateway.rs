@@ -7,8 +7,8 @@ use anyhow::{Context, Result};
 use ipnet::Ipv4Net;
 use lastmile_types::BngId;
 use lastmile_types::config::{
-    AccessMode, Accounting, BngConfig, Dhcp, EventBus, Interfaces, Policy, Pool, Radius, RadiusServer, Routers,
-    Shedding, StatusEndpoint, Trust,
+    AccessMode, Accounting, BngConfig, Dhcp, EventBus, Interfaces, Policy, Pool, Radius, RadiusServer, Recovery,
+    Routers, Shedding, StatusEndpoint, Trust,
 };
 use lastmile_types::session::Rates;
 
@@ -71,6 +71,9 @@ fn config(pool: &str) -> Result<BngConfig> {
             user_name_template: "{remote}".into(),
             timeout_ms: 1_000,
             retries: 2,
+            recovery: Recovery::default(),
+            dictionary_files: Vec::new(),
+            rate_attributes: Vec::new(),
         },
         accounting: Accounting { interim_seconds: 60, idle_after_seconds: 300, health_seconds: 10 },
         event_bus: EventBus { url_file: "redis-url".into() },

@@ -87,6 +87,9 @@ thread pool {{
 	}}
 	expiration {{
 	}}
+	always ok {{
+		rcode = ok
+	}}
 	sql {{
 		dialect = "postgresql"
 		driver = "rlm_sql_postgresql"
@@ -163,6 +166,10 @@ server lab {{
 	}}
 	accounting {{
 		sql
+		# An Accounting-On that finds no open row is done all the same.
+		if (noop) {{
+			ok
+		}}
 	}}
 }}
 "#

@@ -14,7 +14,8 @@ use lastmile_types::{
     BngId,
     config::{
         AccessMode, Accounting, BngConfig, Dhcp, EventBus, Interfaces, Kea, KeaForm, Policy, Pool, Radius,
-        RadiusServer, Routers, Shaping, Shedding, StatusEndpoint, Trust, TrustMode,
+        RadiusServer, RateAttribute, RateMeaning, Recovery, Routers, Shaping, Shedding, StatusEndpoint, Trust,
+        TrustMode,
     },
 };
 use serde_json::{Value, json};
@@ -74,6 +75,7 @@ pub fn referenced(bng: &BNG) -> Vec<SecretKey> {
     let radius = &bng.spec.radius;
     let mut keys: Vec<SecretKey> = radius.servers.iter().map(|server| server.secret_ref.clone()).collect();
     keys.push(radius.password_secret_ref.clone());
+    keys.extend(radius.dictionary_secret_refs.iter().cloned());
     keys.push(bng.spec.event_bus.secret_ref.clone());
     keys.sort();
     keys.dedup();
@@ -121,6 +123,9 @@ fn secret_files(ingredients: &Ingredients<'_>) -> Result<BTreeMap<String, Vec<u8
     for (index, server) in spec.radius.servers.iter().enumerate() {
         add(radius_secret_file(index), &server.secret_ref)?;
     }
+    for (index, dictionary) in spec.radius.dictionary_secret_refs.iter().enumerate() {
+        add(dictionary_file(index), dictionary)?;
+    }
     add("radius-password".into(), &spec.radius.password_secret_ref)?;
     add("redis-url".into(), &spec.event_bus.secret_ref)?;
     Ok(files)
@@ -128,6 +133,10 @@ fn secret_files(ingredients: &Ingredients<'_>) -> Result<BTreeMap<String, Vec<u8
 
 fn radius_secret_file(index: usize) -> String {
     format!("radius-secret-{index}")
+}
+
+fn dictionary_file(index: usize) -> String {
+    format!("radius-dictionary-{index}")
 }
 
 fn config(ingredients: &Ingredients<'_>) -> Result<BngConfig, Problem> {
@@ -246,7 +255,27 @@ fn radius(radius: &crds::Radius) -> Result<Radius, Problem> {
         user_name_template: radius.user_name_template.clone(),
         timeout_ms: number(radius.timeout_milliseconds),
         retries: number(radius.retries),
+        recovery: Recovery {
+            dead_time_seconds: number(radius.dead_time_seconds),
+            probe_seconds: number(radius.probe_seconds),
+        },
+        dictionary_files: (0..radius.dictionary_secret_refs.len()).map(dictionary_file).collect(),
+        rate_attributes: radius.rate_attributes.iter().map(rate_attribute).collect(),
     })
+}
+
+fn rate_attribute(rate: &crds::RateAttribute) -> RateAttribute {
+    let meaning = match rate.meaning {
+        crds::RateMeaning::DownloadBps => RateMeaning::DownloadBps,
+        crds::RateMeaning::UploadBps => RateMeaning::UploadBps,
+        crds::RateMeaning::DownloadKbps => RateMeaning::DownloadKbps,
+        crds::RateMeaning::UploadKbps => RateMeaning::UploadKbps,
+        crds::RateMeaning::DownloadBurstKbit => RateMeaning::DownloadBurstKbit,
+        crds::RateMeaning::UploadBurstKbit => RateMeaning::UploadBurstKbit,
+        crds::RateMeaning::MikrotikRateLimit => RateMeaning::MikrotikRateLimit,
+        crds::RateMeaning::CiscoRateLimit => RateMeaning::CiscoRateLimit,
+    };
+    RateAttribute { attribute: rate.attribute.clone(), meaning }
 }
 
 fn address(text: &Ipv4) -> Result<Ipv4Addr, Problem> {

@@ -89,6 +89,23 @@ fn what_is_believed_and_served() {
 }
 
 #[test]
+fn dictionaries_and_the_table_of_rates_reach_the_gateway() {
+    let mut bng = bng();
+    let radius = &mut bng.spec.radius;
+    radius.dictionary_secret_refs = vec![radius.password_secret_ref.clone()];
+    radius.rate_attributes =
+        serde_json::from_value(json!([{ "attribute": "Acme-Rate", "meaning": "DownloadKbps" }])).unwrap();
+    radius.dead_time_seconds = 60;
+    assert!(referenced(&bng).contains(&bng.spec.radius.password_secret_ref));
+    let secret = readable(&rendered(&bng).unwrap());
+    assert_eq!(secret["data"]["radius-dictionary-0"], "subscriber-password");
+    let radius = &secret["data"]["bng.json"]["radius"];
+    assert_eq!(radius["dictionaryFiles"], json!(["radius-dictionary-0"]));
+    assert_eq!(radius["rateAttributes"], json!([{ "attribute": "Acme-Rate", "meaning": "DownloadKbps" }]));
+    assert_eq!(radius["recovery"], json!({ "deadTimeSeconds": 60, "probeSeconds": 5 }));
+}
+
+#[test]
 fn the_workload() {
     let bng = bng();
     insta::assert_yaml_snapshot!("stateful_set", stateful_set(&bng, "bng-01", &image()));

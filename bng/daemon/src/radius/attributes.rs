@@ -20,7 +20,7 @@ pub fn access(settings: &Settings, subject: &Subject, at: Timestamp) -> Result<A
     Ok(list)
 }
 
-/// Of a Status-Server.
+/// Of a Status-Server, and of what is said of the gateway itself.
 pub fn status(settings: &Settings) -> Result<Attributes, TooLong> {
     let mut list = Attributes::new();
     list.push(attr::NAS_IDENTIFIER, settings.nas_identifier.as_bytes())?;
@@ -30,22 +30,14 @@ pub fn status(settings: &Settings) -> Result<Attributes, TooLong> {
 
 /// Of an Accounting-Request; `delay` is how many seconds late it is sent.
 pub fn accounting(settings: &Settings, record: &AccountingRecord, delay: u32) -> Result<Attributes, TooLong> {
-    let mut list = identity(settings, &record.subject)?;
-    list.push_u32(
-        attr::ACCT_STATUS_TYPE,
-        match record.kind {
-            AccountingKind::Start => attr::STATUS_START,
-            AccountingKind::Interim => attr::STATUS_INTERIM,
-            AccountingKind::Stop => attr::STATUS_STOP,
-        },
-    );
-    list.push_u32(attr::ACCT_AUTHENTIC, attr::AUTHENTIC_RADIUS);
+    let mut list = match &record.subject {
+        Some(subject) => of_session(settings, subject)?,
+        None => of_gateway(settings, record)?,
+    };
+    list.push_u32(attr::ACCT_STATUS_TYPE, status_type(record.kind));
     list.push_u32(attr::EVENT_TIMESTAMP, seconds(record.at));
     list.push_u32(attr::ACCT_DELAY_TIME, delay);
-    for class in &record.subject.class {
-        list.push(attr::CLASS, class.as_bytes())?;
-    }
-    if record.kind != AccountingKind::Start {
+    if matches!(record.kind, AccountingKind::Interim | AccountingKind::Stop) {
         let port = record.counters.port_view();
         list.push_counter(attr::ACCT_INPUT_OCTETS, attr::ACCT_INPUT_GIGAWORDS, port.input_octets);
         list.push_counter(attr::ACCT_OUTPUT_OCTETS, attr::ACCT_OUTPUT_GIGAWORDS, port.output_octets);
@@ -56,6 +48,32 @@ pub fn accounting(settings: &Settings, record: &AccountingRecord, delay: u32) ->
     if let Some(ended) = &record.ended {
         list.push_u32(attr::ACCT_TERMINATE_CAUSE, ended.cause.code());
     }
+    Ok(list)
+}
+
+fn status_type(kind: AccountingKind) -> u32 {
+    match kind {
+        AccountingKind::Start => attr::STATUS_START,
+        AccountingKind::Interim => attr::STATUS_INTERIM,
+        AccountingKind::Stop => attr::STATUS_STOP,
+        AccountingKind::On => attr::STATUS_ON,
+        AccountingKind::Off => attr::STATUS_OFF,
+    }
+}
+
+fn of_session(settings: &Settings, subject: &Subject) -> Result<Attributes, TooLong> {
+    let mut list = identity(settings, subject)?;
+    list.push_u32(attr::ACCT_AUTHENTIC, attr::AUTHENTIC_RADIUS);
+    for class in &subject.class {
+        list.push(attr::CLASS, class.as_bytes())?;
+    }
+    Ok(list)
+}
+
+/// RFC 2866 §5.13 asks for an Acct-Session-Id in every request; this one is no session's.
+fn of_gateway(settings: &Settings, record: &AccountingRecord) -> Result<Attributes, TooLong> {
+    let mut list = status(settings)?;
+    list.push(attr::ACCT_SESSION_ID, record.session.to_string().as_bytes())?;
     Ok(list)
 }
 
@@ -78,7 +96,7 @@ fn identity(settings: &Settings, subject: &Subject) -> Result<Attributes, TooLon
 }
 
 /// What a verified reply to an Access-Request says.
-pub fn answer(reply: &Packet) -> AuthAnswer {
+pub fn answer(settings: &Settings, reply: &Packet) -> AuthAnswer {
     let list = &reply.attributes;
     match reply.code {
         Code::ACCESS_ACCEPT => AuthAnswer::Accept(Box::new(Grant {
@@ -88,7 +106,7 @@ pub fn answer(reply: &Packet) -> AuthAnswer {
             interim_seconds: list.u32(attr::ACCT_INTERIM_INTERVAL),
             framed_ip: list.address(attr::FRAMED_IP_ADDRESS),
             class: list.all(attr::CLASS).map(Octets::from).collect(),
-            rates: None,
+            rates: settings.rates.read(list),
         })),
         Code::ACCESS_REJECT => {
             let message = list.get(attr::REPLY_MESSAGE).map(|text| Octets::from(text).to_string()).unwrap_or_default();

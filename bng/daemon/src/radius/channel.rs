@@ -1,12 +1,13 @@
 //! Requests in flight to one address: sockets, identifiers, retransmission.
 //!
 //! A socket carries 256 requests at once, one per identifier; more sockets are opened as they are needed, up to a fixed
-//! number, and stay. A reply that does not verify changes nothing: the request goes on waiting for the right one.
+//! number, and stay. An identifier that was used is used again after all others, so a late reply finds nobody; were there somebody, it
+//! would not verify. A reply that does not verify changes nothing: the request goes on waiting for the right one.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     io,
-    net::{Ipv4Addr, SocketAddr},
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket as BlockingSocket},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -25,6 +26,8 @@ use tokio::{
 const IDENTIFIERS: usize = 256;
 const SOCKETS: usize = 16;
 const LARGEST: usize = 4096;
+/// MRT of RFC 5080 §2.2.1: no pause between two transmissions is longer.
+const LONGEST_PAUSE: Duration = Duration::from_secs(16);
 
 /// Why there is no reply.
 #[derive(Debug, thiserror::Error)]
@@ -38,9 +41,9 @@ pub enum ExchangeError {
         source: io::Error,
     },
     /// The request cannot be encoded.
-    #[error("the request cannot be encoded")]
+    #[error("the request does not fit into a packet")]
     Encode(#[from] TooLong),
-    /// Silence, or nothing that verifies.
+    /// No valid reply came.
     #[error("{address} does not answer{}", refused.map(|why| format!(" validly: {why}")).unwrap_or_default())]
     Silent {
         /// Who.
@@ -48,20 +51,58 @@ pub enum ExchangeError {
         /// The last reply that was refused.
         refused: Option<Refused>,
     },
+    /// It counts as dead by now, and another server does not.
+    #[error("{address} fell silent")]
+    Abandoned {
+        /// Who.
+        address: SocketAddr,
+    },
+}
+
+/// How often a request is sent, and when.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// Until it is sent again the first time (IRT of RFC 5080 §2.2.1).
+    pub timeout: Duration,
+    /// How often it is sent again (MRC).
+    pub retries: u32,
+}
+
+impl Patience {
+    /// The pause after each transmission; `random` gives numbers from 0 to 1.
+    fn pauses(self, mut random: impl FnMut() -> f64) -> impl Iterator<Item = Duration> {
+        let longest = LONGEST_PAUSE.max(self.timeout);
+        let mut next = self.timeout;
+        (0..=self.retries).map(move |_| {
+            // Within ±10 %: requests that began together are not repeated together.
+            let pause = next.min(longest).mul_f64(0.9 + 0.2 * random());
+            next = pause * 2;
+            pause
+        })
+    }
 }
 
 /// Requests to one address.
 #[derive(Debug)]
 pub struct Channel {
     address: SocketAddr,
-    sockets: Mutex<Vec<Arc<Port>>>,
+    places: Mutex<Places>,
     room: Semaphore,
 }
+
+#[derive(Debug, Default)]
+struct Places {
+    sockets: usize,
+    /// The one that is longest out of use first.
+    free: VecDeque<(Arc<Port>, u8)>,
+}
+
+type Waiting = Arc<Mutex<BTreeMap<u8, mpsc::Sender<Vec<u8>>>>>;
 
 #[derive(Debug)]
 struct Port {
     socket: Arc<UdpSocket>,
-    waiting: Arc<Mutex<BTreeMap<u8, mpsc::Sender<Vec<u8>>>>>,
+    waiting: Waiting,
     receiver: JoinHandle<()>,
 }
 
@@ -72,86 +113,89 @@ impl Drop for Port {
 }
 
 /// An identifier in use; free again when dropped.
-struct Place {
+struct Place<'a> {
+    channel: &'a Channel,
     port: Arc<Port>,
     identifier: u8,
     replies: mpsc::Receiver<Vec<u8>>,
 }
 
-impl Drop for Place {
+impl Drop for Place<'_> {
     fn drop(&mut self) {
         locked(&self.port.waiting).remove(&self.identifier);
+        locked(&self.channel.places).free.push_back((self.port.clone(), self.identifier));
     }
 }
 
 impl Channel {
     /// To this address; sockets are opened when they are needed.
     pub fn new(address: SocketAddr) -> Self {
-        Self { address, sockets: Mutex::default(), room: Semaphore::new(SOCKETS * IDENTIFIERS) }
+        Self { address, places: Mutex::default(), room: Semaphore::new(SOCKETS * IDENTIFIERS) }
     }
 
-    /// Sends what `build` makes of an identifier, up to `retries` times more, until a reply passes `verify`.
+    /// Sends what `build` makes of an identifier, again and again, until a reply passes `verify`; `silent` is called after each
+    /// transmission that nothing came of.
     pub async fn exchange(
         &self,
-        timeout: Duration,
-        retries: u32,
+        patience: Patience,
         build: impl FnOnce(u8) -> Result<Request, TooLong>,
         verify: impl Fn(&[u8], &Request) -> Result<Packet, Refused>,
+        silent: impl Fn(),
     ) -> Result<Packet, ExchangeError> {
         // Never closed, so there is always a permit in the end.
         let _permit = self.room.acquire().await;
-        let mut place = self.place().await.map_err(|source| ExchangeError::Socket { address: self.address, source })?;
+        let mut place = self.place().map_err(|source| ExchangeError::Socket { address: self.address, source })?;
         let request = build(place.identifier)?;
         let mut refused = None;
-        for _ in 0..=retries {
+        for pause in patience.pauses(rand::random) {
             // An error here is an ICMP answer to an earlier datagram; silence will say the same.
             let _ = place.port.socket.send(&request.bytes).await;
-            let end = Instant::now() + timeout;
+            let end = Instant::now() + pause;
             while let Ok(Some(datagram)) = timeout_at(end, place.replies.recv()).await {
                 match verify(&datagram, &request) {
                     Ok(packet) => return Ok(packet),
                     Err(why) => refused = Some(why),
                 }
             }
+            silent();
         }
         Err(ExchangeError::Silent { address: self.address, refused })
     }
 
-    async fn place(&self) -> io::Result<Place> {
-        if let Some(place) = self.free_place() {
-            return Ok(place);
+    fn place(&self) -> io::Result<Place<'_>> {
+        let mut places = locked(&self.places);
+        if places.free.is_empty() && places.sockets < SOCKETS {
+            let port = Arc::new(Port::open(self.address)?);
+            places.sockets += 1;
+            places.free.extend((0..=u8::MAX).map(|identifier| (port.clone(), identifier)));
         }
-        let port = Arc::new(Port::open(self.address).await?);
-        locked(&self.sockets).push(port);
-        self.free_place().ok_or_else(|| io::Error::other("all identifiers are in use"))
-    }
-
-    fn free_place(&self) -> Option<Place> {
-        locked(&self.sockets).iter().find_map(Port::reserve)
+        let (port, identifier) =
+            places.free.pop_front().ok_or_else(|| io::Error::other("all identifiers are in use"))?;
+        drop(places);
+        let (sender, replies) = mpsc::channel(4);
+        locked(&port.waiting).insert(identifier, sender);
+        Ok(Place { channel: self, port, identifier, replies })
     }
 }
 
 impl Port {
-    async fn open(address: SocketAddr) -> io::Result<Self> {
-        let socket = Arc::new(UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).await?);
+    fn open(address: SocketAddr) -> io::Result<Self> {
+        let any = match address {
+            SocketAddr::V4(_) => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
+            SocketAddr::V6(_) => SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
+        };
+        let socket = BlockingSocket::bind(any)?;
         // Connected: the kernel drops what comes from elsewhere.
-        socket.connect(address).await?;
-        let waiting: Arc<Mutex<BTreeMap<u8, mpsc::Sender<Vec<u8>>>>> = Arc::default();
+        socket.connect(address)?;
+        socket.set_nonblocking(true)?;
+        let socket = Arc::new(UdpSocket::from_std(socket)?);
+        let waiting = Waiting::default();
         let receiver = tokio::spawn(receive(socket.clone(), waiting.clone()));
         Ok(Self { socket, waiting, receiver })
     }
-
-    fn reserve(self: &Arc<Self>) -> Option<Place> {
-        let mut waiting = locked(&self.waiting);
-        let identifier = (0..=u8::MAX).find(|identifier| !waiting.contains_key(identifier))?;
-        let (sender, replies) = mpsc::channel(4);
-        waiting.insert(identifier, sender);
-        drop(waiting);
-        Some(Place { port: self.clone(), identifier, replies })
-    }
 }
 
-async fn receive(socket: Arc<UdpSocket>, waiting: Arc<Mutex<BTreeMap<u8, mpsc::Sender<Vec<u8>>>>>) {
+async fn receive(socket: Arc<UdpSocket>, waiting: Waiting) {
     let mut room = vec![0; LARGEST];
     loop {
         // Errors are ICMP answers (nobody listens): the requests' timeouts deal with that.
@@ -171,4 +215,47 @@ async fn receive(socket: Arc<UdpSocket>, waiting: Arc<Mutex<BTreeMap<u8, mpsc::S
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    fn pauses(timeout_ms: u64, retries: u32, random: f64) -> Vec<u64> {
+        let patience = Patience { timeout: Duration::from_millis(timeout_ms), retries };
+        patience.pauses(|| random).map(|pause| pause.as_millis() as u64).collect()
+    }
+
+    /// RFC 5080 §2.2.1.
+    #[test]
+    fn pauses_double_within_ten_per_cent_up_to_the_longest() {
+        assert_eq!(pauses(2000, 4, 0.5), [2000, 4000, 8000, 16000, 16000]);
+        assert_eq!(pauses(2000, 0, 0.0), [1800]);
+        assert_eq!(pauses(1000, 2, 1.0), [1100, 2420, 5324]);
+        assert_eq!(pauses(30_000, 1, 0.5), [30_000, 30_000], "what is asked for is not cut");
+    }
+
+    #[tokio::test]
+    async fn an_identifier_is_used_again_after_all_others() {
+        let channel = Channel::new(([127, 0, 0, 1], 9).into());
+        let key = |place: &Place<'_>| (Arc::as_ptr(&place.port) as usize, place.identifier);
+        let used: Vec<_> = (0..IDENTIFIERS).map(|_| key(&channel.place().unwrap())).collect();
+        assert_eq!(used.iter().collect::<BTreeSet<_>>().len(), IDENTIFIERS);
+        assert_eq!(key(&channel.place().unwrap()), used[0]);
+    }
+
+    #[tokio::test]
+    async fn sockets_are_opened_as_needed_and_no_more_than_that() {
+        let channel = Channel::new(([127, 0, 0, 1], 9).into());
+        let mut places = Vec::new();
+        for count in 1..=SOCKETS * IDENTIFIERS {
+            places.push(channel.place().unwrap());
+            assert_eq!(locked(&channel.places).sockets, count.div_ceil(IDENTIFIERS));
+        }
+        assert!(channel.place().is_err());
+        places.clear();
+        assert_eq!(locked(&channel.places).free.len(), SOCKETS * IDENTIFIERS);
+    }
 }

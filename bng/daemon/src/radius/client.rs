@@ -1,66 +1,68 @@
 //! One request to the first server that answers.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
+use futures::future::{join_all, select_all};
 use jiff::Timestamp;
 use lastmile_session::{AccountingRecord, AuthAnswer, Subject};
 use lastmile_wire::radius::{
-    self, Packet, RequireMessageAuthenticator, access_request, accounting_request, status_request, verify_response,
+    Packet, Request, RequireMessageAuthenticator, TooLong, access_request, accounting_request,
 };
-use tokio::sync::watch;
-use tracing::{debug, error, warn};
+use tokio::{sync::watch, time::timeout};
+use tracing::debug;
 
 use super::{
     Server, Settings, attributes,
-    channel::{Channel, ExchangeError},
+    channel::{ExchangeError, Patience},
+    peer::Peer,
 };
-use crate::{chain, time::boot_ms};
+use crate::chain;
 
-/// A server that did not answer is asked last for so long, milliseconds.
-const DEAD_MS: u64 = 30_000;
+/// A request waits so long for a dead server to be heard again.
+const REVIVAL: Duration = Duration::from_secs(20);
 
-/// Whether RADIUS was last heard.
+/// Whether RADIUS answers.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Reachability {
-    /// `None` = never tried.
+    /// `None` = nothing is known yet.
     pub reachable: Option<bool>,
-    /// Which server answered, or why none did.
+    /// Which servers are dead, and why.
     pub detail: String,
-    /// Boot time of the last valid reply, milliseconds.
-    pub heard_ms: u64,
+}
+
+/// What came of an accounting record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Delivery {
+    /// A server has it.
+    Acknowledged,
+    /// No server answered.
+    Unanswered,
+    /// It fits into no packet.
+    Impossible(TooLong),
 }
 
 /// The servers of one configuration. Cheap to share; a change of the configuration makes a new one.
 #[derive(Debug)]
 pub struct Client {
     settings: Settings,
-    servers: Vec<Contact>,
+    /// In order of preference.
+    auth: Vec<Peer>,
+    acct: Vec<Peer>,
     reachability: watch::Sender<Reachability>,
-}
-
-#[derive(Debug)]
-struct Contact {
-    auth: Channel,
-    acct: Channel,
-    /// Boot time until which it is asked last.
-    dead_until_ms: AtomicU64,
 }
 
 impl Client {
     /// Opens nothing yet.
     pub fn new(settings: Settings, reachability: watch::Sender<Reachability>) -> Arc<Self> {
-        let contact = |server: &Server| Contact {
-            auth: Channel::new(server.auth),
-            acct: Channel::new(server.acct),
-            dead_until_ms: AtomicU64::new(0),
+        let patience = Patience { timeout: settings.timeout, retries: settings.retries };
+        let peer = |address, server: &Server, require| {
+            Peer::new(address, server.secret.clone(), require, patience, settings.recovery)
         };
-        Arc::new(Self { servers: settings.servers.iter().map(contact).collect(), settings, reachability })
+        let auth = settings.servers.iter().map(|server| peer(server.auth, server, require(server))).collect();
+        // RFC 2866 replies are protected by the Response Authenticator; FreeRADIUS 3.2 puts nothing else into them.
+        let acct = |server: &Server| peer(server.acct, server, RequireMessageAuthenticator::No);
+        let acct = settings.servers.iter().map(acct).collect();
+        Arc::new(Self { auth, acct, settings, reachability })
     }
 
     /// The configuration it was made from.
@@ -70,131 +72,119 @@ impl Client {
 
     /// One Access-Request.
     pub async fn authenticate(&self, subject: &Subject) -> AuthAnswer {
-        for (server, contact) in self.in_order() {
-            let reply = self.ask(server, contact, subject).await;
-            if let Some(packet) = self.judge(contact, reply) {
-                return attributes::answer(&packet);
-            }
+        let build = |identifier, secret: &[u8]| {
+            let list = attributes::access(&self.settings, subject, Timestamp::now())?;
+            access_request(identifier, rand::random(), Some(&self.settings.password), &list, secret)
+        };
+        match self.ask(&self.auth, build).await {
+            Ok(packet) => attributes::answer(&self.settings, &packet),
+            Err(_) => AuthAnswer::NoAnswer,
         }
-        AuthAnswer::NoAnswer
     }
 
-    async fn ask(&self, server: &Server, contact: &Contact, subject: &Subject) -> Result<Packet, ExchangeError> {
-        let list = attributes::access(&self.settings, subject, Timestamp::now())?;
-        let build = |id| access_request(id, rand::random(), Some(&self.settings.password), &list, &server.secret);
-        let require = require(server);
-        let verify = |datagram: &[u8], request: &_| verify_response(datagram, request, &server.secret, require);
-        contact.auth.exchange(self.settings.timeout, self.settings.retries, build, verify).await
-    }
-
-    /// One Accounting-Request; true when a server acknowledged it, or when it can never be sent.
-    pub async fn account(&self, record: &AccountingRecord) -> bool {
-        for (server, contact) in self.in_order() {
+    /// One Accounting-Request. To each server it is a request of its own, with the delay of its moment (RFC 2866 §5.2).
+    pub async fn account(&self, record: &AccountingRecord) -> Delivery {
+        let build = |identifier, secret: &[u8]| {
             let late = Timestamp::now().duration_since(record.at).as_secs();
-            let delay = u32::try_from(late).unwrap_or(0);
-            let reply = self.tell(server, contact, record, delay).await;
-            if let Err(ExchangeError::Encode(source)) = &reply {
-                error!(number = record.number, %source, "an accounting record can never be sent and is given up");
-                return true;
-            }
-            if self.judge(contact, reply).is_some() {
-                return true;
-            }
+            let list = attributes::accounting(&self.settings, record, u32::try_from(late).unwrap_or(0))?;
+            accounting_request(identifier, &list, secret)
+        };
+        match self.ask(&self.acct, build).await {
+            Ok(_) => Delivery::Acknowledged,
+            Err(Some(ExchangeError::Encode(source))) => Delivery::Impossible(source),
+            Err(_) => Delivery::Unanswered,
         }
-        false
     }
 
-    async fn tell(
+    /// Whether a server for accounting was heard at or after this boot time, be it by a probe.
+    pub fn accounting_heard_since(&self, boot_ms: u64) -> bool {
+        self.acct.iter().any(|peer| peer.heard_since(boot_ms))
+    }
+
+    /// Watches over every server; for ever.
+    pub async fn watch_over(&self, quiet: Duration) {
+        let watch = async |peer: &Peer| {
+            loop {
+                let retries = peer.probe_is_due(quiet).await;
+                self.probe(peer, retries).await;
+            }
+        };
+        join_all(self.auth.iter().chain(&self.acct).map(watch)).await;
+    }
+
+    async fn probe(&self, peer: &Peer, retries: u32) {
+        // Name and address of the gateway: they fit, or no request did.
+        if let Ok(list) = attributes::status(&self.settings) {
+            peer.probe(&list, retries).await;
+            self.reflect();
+        }
+    }
+
+    /// The first reply. Each server is asked once, the living ones first; `None` = none could be asked.
+    async fn ask(
         &self,
-        server: &Server,
-        contact: &Contact,
-        record: &AccountingRecord,
-        delay: u32,
-    ) -> Result<Packet, ExchangeError> {
-        let list = attributes::accounting(&self.settings, record, delay)?;
-        let build = |id| accounting_request(id, &list, &server.secret);
-        // RFC 2866 replies are protected by the Response Authenticator; FreeRADIUS 3.2 puts nothing else into them.
-        let require = RequireMessageAuthenticator::No;
-        let verify = |datagram: &[u8], request: &_| verify_response(datagram, request, &server.secret, require);
-        contact.acct.exchange(self.settings.timeout, self.settings.retries, build, verify).await
-    }
-
-    /// Asks every server whether it lives (RFC 5997); true if one does.
-    pub async fn probe(&self) -> bool {
-        let mut alive = false;
-        for (server, contact) in self.settings.servers.iter().zip(&self.servers) {
-            let Ok(list) = attributes::status(&self.settings) else { continue };
-            let build = |id| status_request(id, rand::random(), &list, &server.secret);
-            let require = RequireMessageAuthenticator::No;
-            let verify = |datagram: &[u8], request: &_| verify_response(datagram, request, &server.secret, require);
-            let reply = contact.auth.exchange(self.settings.timeout, 1, build, verify).await;
-            alive |= self.judge(contact, reply).is_some();
-            if alive {
-                break;
-            }
-        }
-        alive
-    }
-
-    /// Waits until RADIUS was not heard for `quiet`, then probes; for ever.
-    pub async fn probe_when_quiet(&self, quiet: Duration) {
-        loop {
-            let heard = self.reachability.borrow().heard_ms;
-            let age = Duration::from_millis(boot_ms().saturating_sub(heard));
-            if age >= quiet {
-                self.probe().await;
-            }
-            tokio::time::sleep(quiet / 3).await;
-        }
-    }
-
-    /// Those that were heard lately first, each in the configured order.
-    fn in_order(&self) -> impl Iterator<Item = (&Server, &Contact)> {
-        let now = boot_ms();
-        let mut all: Vec<_> = self.settings.servers.iter().zip(&self.servers).collect();
-        all.sort_by_key(|(_, contact)| contact.dead_until_ms.load(Ordering::Relaxed) > now);
-        all.into_iter()
-    }
-
-    fn judge(&self, contact: &Contact, reply: Result<Packet, ExchangeError>) -> Option<Packet> {
-        match reply {
-            Ok(packet) => {
-                contact.dead_until_ms.store(0, Ordering::Relaxed);
-                let heard_ms = boot_ms();
-                self.reachability.send_modify(|state| {
-                    *state = Reachability { reachable: Some(true), detail: "answers".to_owned(), heard_ms };
-                });
-                Some(packet)
-            }
-            Err(error) => {
-                let detail = chain(&error);
-                contact.dead_until_ms.store(boot_ms() + DEAD_MS, Ordering::Relaxed);
-                let refused = matches!(&error, ExchangeError::Silent { refused: Some(_), .. });
-                if refused {
-                    warn!(
-                        detail,
-                        "a RADIUS server's replies were refused: check the shared secret and Message-Authenticator"
-                    );
-                } else {
-                    debug!(detail, "a RADIUS request failed");
+        peers: &[Peer],
+        build: impl Fn(u8, &[u8]) -> Result<Request, TooLong>,
+    ) -> Result<Packet, Option<ExchangeError>> {
+        let mut left: Vec<&Peer> = peers.iter().collect();
+        let mut last = None;
+        while let Some(peer) = choose(&mut left).await {
+            let elsewhere = || left.iter().any(|other| other.dead().is_none());
+            let reply = peer.ask(&build, elsewhere).await;
+            self.reflect();
+            match reply {
+                Ok(packet) => return Ok(packet),
+                Err(error @ ExchangeError::Encode(_)) => return Err(Some(error)),
+                Err(error) => {
+                    debug!(detail = chain(&error), "a RADIUS request failed");
+                    last = Some(error);
                 }
-                let others = self.servers.iter().any(|other| other.dead_until_ms.load(Ordering::Relaxed) == 0);
-                if !others {
-                    self.reachability.send_modify(|state| {
-                        state.reachable = Some(false);
-                        state.detail = detail;
-                    });
-                }
-                None
             }
         }
+        Err(last)
     }
+
+    /// RADIUS is there when both of its halves are.
+    fn reflect(&self) {
+        let halves = [&self.auth, &self.acct];
+        let all = |half: &[Peer]| half.iter().all(|peer| peer.dead().is_some());
+        let known = |half: &[Peer]| half.iter().any(|peer| peer.known() && peer.dead().is_none());
+        let reachable = match halves {
+            halves if halves.iter().any(|half| all(half)) => Some(false),
+            halves if halves.iter().any(|half| known(half)) => Some(true),
+            _ => None,
+        };
+        let dead: Vec<_> = halves.iter().flat_map(|half| half.iter()).filter_map(Peer::dead).collect();
+        let detail = dead.join("; ");
+        let next = Reachability { reachable, detail };
+        self.reachability.send_if_modified(|state| {
+            *state != next && {
+                *state = next;
+                true
+            }
+        });
+    }
+}
+
+/// Takes the next to be asked: the first that lives or is on trial; else one that no probe can tell of; else the first that is heard again.
+async fn choose<'a>(left: &mut Vec<&'a Peer>) -> Option<&'a Peer> {
+    let ready = |peer: &&Peer| peer.dead().is_none() || peer.on_trial();
+    let next = left.iter().position(ready).or_else(|| left.iter().position(|peer| !peer.tells_by_probe()));
+    let next = match next {
+        Some(next) => next,
+        None if left.is_empty() => return None,
+        None => {
+            let revival = select_all(left.iter().map(|peer| Box::pin(peer.alive())));
+            timeout(REVIVAL, revival).await.ok()?.1
+        }
+    };
+    Some(left.remove(next))
 }
 
 fn require(server: &Server) -> RequireMessageAuthenticator {
     if server.require_message_authenticator {
-        radius::RequireMessageAuthenticator::Yes
+        RequireMessageAuthenticator::Yes
     } else {
-        radius::RequireMessageAuthenticator::No
+        RequireMessageAuthenticator::No
     }
 }

@@ -1,21 +1,28 @@
 //! RADIUS, asynchronously: nobody's DHCP ever waits for it.
 //!
-//! [`client`] sends one request to the first server that answers, over the sockets of [`channel`]; [`attributes`] says what is
-//! in the requests and what is taken from the replies; [`accounting`] delivers what the journal owes, in order per session.
+//! [`client`] sends one request to the first server that answers; [`peer`] knows whether a server lives, [`channel`] has its sockets;
+//! [`attributes`] says what is
+//! in the requests and what is taken from the replies, [`rates`] which limits; [`accounting`] delivers what the journal owes, in order per session,
+//! and puts aside as [`dead_letters`] what no server takes.
 
 pub mod accounting;
 pub mod attributes;
 pub mod channel;
 pub mod client;
+pub mod dead_letters;
+pub mod peer;
+pub mod rates;
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
     time::Duration,
 };
 
-use lastmile_types::config::BngConfig;
+use lastmile_types::config::{BngConfig, Recovery};
+use lastmile_wire::radius::Dictionary;
 
-pub use client::{Client, Reachability};
+pub use client::{Client, Delivery, Reachability};
+pub use rates::{RateError, RateTable};
 
 /// RADIUS as configured, secrets included.
 #[derive(Clone, PartialEq, Eq)]
@@ -28,10 +35,14 @@ pub struct Settings {
     pub nas_identifier: String,
     /// NAS-IP-Address.
     pub nas_ip_address: Ipv4Addr,
-    /// Until a request is sent again.
+    /// Until a request is sent again the first time.
     pub timeout: Duration,
     /// How often it is sent again to one server.
     pub retries: u32,
+    /// When a silent server is asked again.
+    pub recovery: Recovery,
+    /// What limits are in a reply or a CoA-Request.
+    pub rates: RateTable,
 }
 
 /// One server.
@@ -49,7 +60,15 @@ pub struct Server {
 
 impl Settings {
     /// From the configuration; `secret` reads a file that it names.
-    pub fn read<E>(config: &BngConfig, secret: impl Fn(&str) -> Result<Vec<u8>, E>) -> Result<Self, E> {
+    pub fn read<E: From<RateError>>(
+        config: &BngConfig,
+        secret: impl Fn(&str) -> Result<Vec<u8>, E>,
+    ) -> Result<Self, E> {
+        let mut dictionary = Dictionary::shipped().map_err(RateError::from)?;
+        for file in &config.radius.dictionary_files {
+            let text = secret(file)?;
+            dictionary.read(file, &String::from_utf8_lossy(&text)).map_err(RateError::from)?;
+        }
         let servers = config.radius.servers.iter().map(|server| {
             Ok(Server {
                 auth: server.auth,
@@ -65,6 +84,8 @@ impl Settings {
             nas_ip_address: config.nas_ip_address,
             timeout: Duration::from_millis(config.radius.timeout_ms.into()),
             retries: config.radius.retries,
+            recovery: config.radius.recovery,
+            rates: RateTable::new(&config.radius.rate_attributes, &dictionary)?,
         })
     }
 }

@@ -35,6 +35,12 @@ fn render(status: &BngStatus) -> String {
         ("lastmile_bng_leases_unattributed", "Of those, without option 82.", u64::from(status.leases.unattributed)),
         ("lastmile_bng_shaped", "Subscribers who have classes.", u64::from(status.shaping.shaped)),
         ("lastmile_bng_policed_instead", "Subscribers who should be shaped.", u64::from(status.shaping.policed)),
+        ("lastmile_bng_accounting_waiting", "Accounting records that wait for a server.", status.accounting.waiting),
+        (
+            "lastmile_bng_accounting_dead_letters",
+            "Accounting records that no server took.",
+            status.accounting.dead_letters,
+        ),
         ("lastmile_bng_memory_bytes", "Memory of the gateway's cgroup.", status.health.memory_bytes),
     ];
     for (name, help, value) in gauges {

@@ -11,11 +11,12 @@ use crate::{endpoint, observe::Observation};
 /// A gateway that has not answered for so long is Unreachable.
 const PATIENCE: SignedDuration = SignedDuration::from_secs(5);
 /// The conditions that the gateway itself reports, besides ConfigApplied.
-const REPORTED: [&str; 8] = [
+const REPORTED: [&str; 9] = [
     "LinksReady",
     "PoolsMatch",
     "DhcpReachable",
     "RadiusReachable",
+    "AccountingDelivered",
     "EventsFlowing",
     "LeasesReconciled",
     "PoliciesFound",
