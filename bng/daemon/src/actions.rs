@@ -4,7 +4,7 @@ use std::{collections::VecDeque, net::Ipv4Addr, time::Duration};
 
 use lastmile_netio::gate::{Admitted, Change, Terms};
 use lastmile_session::{Action, Admission, Input, LeaseAnswer, Reading, Side};
-use lastmile_types::config::AccessMode;
+use lastmile_types::{SessionId, config::AccessMode};
 use tracing::error;
 
 use crate::{
@@ -15,6 +15,8 @@ use crate::{
 
 /// How long a router has to answer a ping.
 const PING: Duration = Duration::from_secs(1);
+/// Evictions that are one transaction of the gate's: of members of a garden on the link, too.
+const EVICTIONS: usize = 100;
 /// Pings in a row before a router counts as dead.
 const PINGS: u32 = 3;
 
@@ -24,6 +26,42 @@ pub fn reading(admitted: Admitted) -> Reading {
 }
 
 impl Driver {
+    /// Carries actions out in order. Evictions that follow each other, as in a drain, are transactions of many.
+    pub(crate) fn act_all(
+        &mut self,
+        actions: &mut Vec<Action>,
+        in_hand: Option<&InHand<'_>>,
+        next: &mut VecDeque<Input>,
+    ) {
+        let mut evictions = Vec::new();
+        for action in actions.drain(..) {
+            if let Action::Evict { session, ip } = action {
+                evictions.push((session, ip));
+                continue;
+            }
+            self.evict_together(&mut evictions, next);
+            self.act(action, in_hand, next);
+        }
+        self.evict_together(&mut evictions, next);
+    }
+
+    /// A transaction takes effect as a whole; where one is refused, each is tried alone, so that one costs no other its counters.
+    fn evict_together(&mut self, evictions: &mut Vec<(SessionId, Ipv4Addr)>, next: &mut VecDeque<Input>) {
+        for together in evictions.chunks(EVICTIONS) {
+            let changes: Vec<Change> = together.iter().map(|(_, ip)| Change::Evict { ip: *ip }).collect();
+            let finals = self.plane.gate.apply(&changes);
+            for (session, ip) in together {
+                let counters = match &finals {
+                    Ok(finals) => finals.iter().find(|last| last.ip == *ip).map(|last| last.counters),
+                    Err(_) => self.change_gate(Change::Evict { ip: *ip }),
+                };
+                self.plane.limits.forget(*ip);
+                next.push_back(Input::Evicted { session: *session, counters });
+            }
+        }
+        evictions.clear();
+    }
+
     /// Carries one action out; what it leads to at once goes to the end of `next`.
     pub(crate) fn act(&mut self, action: Action, in_hand: Option<&InHand<'_>>, next: &mut VecDeque<Input>) {
         match action {
@@ -53,11 +91,11 @@ impl Driver {
                 self.plane.limits.settle(&admission);
             }
             Action::SetLimits(admission) => self.set_limits(&admission),
-            Action::EvictStray { ip } => drop(self.evict(ip)),
-            Action::Evict { session, ip } => {
-                let counters = self.evict(ip);
-                next.push_back(Input::Evicted { session, counters });
+            Action::EvictStray { ip } => {
+                self.change_gate(Change::Evict { ip });
+                self.plane.limits.forget(ip);
             }
+            Action::Evict { session, ip } => self.evict_together(&mut vec![(session, ip)], next),
             Action::ReadCounters(Some(ip)) => match self.plane.gate.read(ip) {
                 Ok(Some(admitted)) => next.push_back(Input::Counters(vec![reading(admitted)])),
                 Ok(None) => {}
@@ -102,12 +140,6 @@ impl Driver {
         let terms = self.terms(admission);
         self.change_gate(Change::SetTerms { ip: admission.ip, terms });
         self.plane.limits.settle(admission);
-    }
-
-    fn evict(&mut self, ip: Ipv4Addr) -> Option<lastmile_types::Counters> {
-        let counters = self.change_gate(Change::Evict { ip });
-        self.plane.limits.forget(ip);
-        counters
     }
 
     /// The final counters, where something was evicted.

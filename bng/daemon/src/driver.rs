@@ -264,9 +264,7 @@ impl Driver {
                 self.unwritten.push_back(Entry::Record(Box::new(std::mem::take(&mut effects.record))));
                 self.write();
             }
-            for action in effects.actions.drain(..) {
-                self.act(action, in_hand, &mut next);
-            }
+            self.act_all(&mut effects.actions, in_hand, &mut next);
             self.effects = effects;
         }
     }

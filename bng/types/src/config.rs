@@ -343,11 +343,12 @@ pub enum OnReject {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct WalledGarden {
-    /// Any protocol, any port.
+    /// Any protocol, any port; of a protected network nothing all the same.
     pub destinations: Vec<Ipv4Net>,
-    /// Port 53 of these, UDP and TCP.
+    /// Port 53 of these, UDP and TCP; also within a protected network. Addresses of their own, not of a service.
     pub dns_servers: Vec<Ipv4Addr>,
-    /// TCP to port 80 of any address is redirected to this address and port.
+    /// TCP to port 80 of any address but a destination's is redirected to this address and port; also within a protected network.
+    /// Neither a service's address nor one of the gateway's node.
     pub portal: Option<SocketAddrV4>,
 }
 
