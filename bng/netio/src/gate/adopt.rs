@@ -16,13 +16,13 @@ use super::{
     names::{self, BOUND, CONFINED, ROUTERS},
     rules, sets,
 };
+use crate::netlink::Netlink;
 
 impl Gate {
     /// Takes over what the sets hold. An address in one of `up` and `down` only is no subscriber, and one in neither is nowhere
     /// (somebody edited the table): it goes.
     pub(super) fn adopt(&mut self) -> Result<Vec<Admitted>, Error> {
-        let up = self.dump_set(Direction::Up)?;
-        let down = self.dump_set(Direction::Down)?;
+        let (up, down) = self.dump_sets()?;
         let mut places = self.places()?;
         let side = |element: &Element| Side { limit: element.limit, carry: Count::default() };
         self.members.clear();
@@ -117,16 +117,21 @@ impl Gate {
             .map_err(Error::nftables("reading a set"))?;
         Ok(keys)
     }
+}
 
-    pub(super) fn dump_set(&mut self, direction: Direction) -> Result<BTreeMap<Ipv4Addr, Element>, Error> {
-        let mut elements = Vec::new();
-        self.netlink
-            .dump(&element::dump_message(&self.table, direction), |attributes| {
-                elements.extend(element::decode(&attributes).1.map(|element| (element.ip, element)));
-            })
-            .map_err(Error::nftables("reading a set"))?;
-        Ok(elements.into_iter().collect()) // sorted once, not inserted one by one
-    }
+/// A set's elements, sorted once and not inserted one by one.
+pub fn dump_set(
+    netlink: &mut Netlink,
+    table: &str,
+    direction: Direction,
+) -> Result<BTreeMap<Ipv4Addr, Element>, Error> {
+    let mut elements = Vec::new();
+    netlink
+        .dump(&element::dump_message(table, direction), |attributes| {
+            elements.extend(element::decode(&attributes).1.map(|element| (element.ip, element)));
+        })
+        .map_err(Error::nftables("reading a set"))?;
+    Ok(elements.into_iter().collect())
 }
 
 fn address(key: &[u8]) -> Option<Ipv4Addr> {

@@ -11,7 +11,7 @@
 //! Every base chain accepts by default and its rules match the subscriber interfaces only, so nothing else on the node is
 //! touched. Elements outlive the process: [`Gate::open`] adopts them and replaces the rules around them in one transaction.
 
-use std::{collections::BTreeMap, io, net::Ipv4Addr};
+use std::{collections::BTreeMap, io, net::Ipv4Addr, thread};
 
 use crate::{
     Error,
@@ -33,6 +33,7 @@ mod sets;
 mod term;
 mod terms;
 
+use adopt::dump_set;
 pub use change::{Admitted, Change, Final, Terms};
 pub use config::{GateConfig, Pool, Routers};
 pub(crate) use element::Direction;
@@ -43,10 +44,15 @@ pub(crate) use names::table as table_name;
 /// Messages per transaction: an echo for each must fit the socket's buffer, and forwarding waits for none of them.
 const CHUNK: usize = 512;
 
+/// A set's content.
+type Elements = BTreeMap<Ipv4Addr, Element>;
+
 /// The gate. Calls block for microseconds (a system call each); call them from one thread. Needs CAP_NET_ADMIN.
 #[derive(Debug)]
 pub struct Gate {
     netlink: Netlink,
+    /// For one of two sets that are read at once.
+    reader: Netlink,
     conntrack: Conntrack,
     table: String,
     config: GateConfig,
@@ -61,6 +67,7 @@ impl Gate {
     pub fn open(config: &GateConfig) -> Result<(Self, Vec<Admitted>), Error> {
         let mut gate = Self {
             netlink: Netlink::open().map_err(Error::nftables("opening the netlink socket"))?,
+            reader: Netlink::open().map_err(Error::nftables("opening the netlink socket"))?,
             conntrack: Conntrack::open().map_err(Error::nftables("opening the conntrack socket"))?,
             table: names::table(&config.bng_id),
             config: config.clone(),
@@ -158,8 +165,7 @@ impl Gate {
 
     /// Every subscriber. During changes by others it may miss or repeat some: never conclude from it that one has ended.
     pub fn dump(&mut self) -> Result<Vec<Admitted>, Error> {
-        let up = self.dump_set(Direction::Up)?;
-        let down = self.dump_set(Direction::Down)?;
+        let (up, down) = self.dump_sets()?;
         let known = self.members.iter();
         Ok(known.filter_map(|(ip, member)| Some(member.admitted(up.get(ip)?, down.get(ip)?))).collect())
     }
@@ -212,6 +218,19 @@ impl Gate {
             }
         }
         Ok(())
+    }
+
+    /// Both at once: the kernel looks for the place where it stopped from the beginning of the set, message by message, so that much
+    /// of the time of a large one is the kernel's.
+    fn dump_sets(&mut self) -> Result<(Elements, Elements), Error> {
+        let Self { netlink, reader, table, .. } = self;
+        let table = table.as_str();
+        thread::scope(|scope| {
+            let down = scope.spawn(|| dump_set(reader, table, Direction::Down));
+            let up = dump_set(netlink, table, Direction::Up);
+            let down = down.join().unwrap_or(Err(Error::Malformed { operation: "reading a set" }));
+            Ok((up?, down?))
+        })
     }
 
     fn read_element(&mut self, direction: Direction, ip: Ipv4Addr) -> Result<Option<Element>, Error> {
