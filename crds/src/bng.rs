@@ -12,6 +12,9 @@ use crate::{
     text::{Ipv4, Prefix},
 };
 
+/// Where CoA-Requests and Disconnect-Requests go unless a BNG says otherwise (RFC 5176 section 2), UDP.
+pub const COA_PORT: u16 = 3799;
+
 /// What a gateway shall be.
 #[derive(CustomResource, KubeSchema, Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[kube(
@@ -87,6 +90,10 @@ pub struct BngSpec {
     /// Kea's control API. Without it leases and sessions are not reconciled.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kea: Option<Kea>,
+    /// Who may change and disconnect live sessions by CoA-Request and Disconnect-Request (RFC 5176). Without it nobody may, and
+    /// nothing listens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub coa: Option<Coa>,
     /// How access routers are recognised and watched.
     #[serde(default)]
     pub routers: Routers,
@@ -327,6 +334,45 @@ pub struct RadiusServer {
     pub require_message_authenticator: bool,
 }
 
+/// Dynamic authorization (RFC 5176): a change of a live session's Filter-Id, rates and timeouts, and its disconnection.
+#[derive(KubeSchema, Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Coa {
+    /// Whose requests are taken; everybody else's are dropped without an answer. Where several networks hold a sender, the
+    /// smallest counts.
+    #[schemars(length(min = 1, max = 64))]
+    #[x_kube(
+        validation = Rule::new("self.all(a, self.filter(b, b.cidr == a.cidr).size() == 1)").message("two CoA clients have the same cidr"),
+        merge_strategy = ListMerge::Atomic
+    )]
+    pub clients: Vec<CoaClient>,
+    /// UDP port on the node's address. A change restarts the gateway's pod; nobody online is cut off.
+    #[serde(default = "defaults::coa_port")]
+    #[schemars(range(min = 1024, max = 65535))]
+    pub port: i32,
+    /// How many seconds a request's Event-Timestamp may lie from the gateway's clock; others are dropped without an answer.
+    #[serde(default = "defaults::coa_window")]
+    #[schemars(range(min = 10, max = 3600))]
+    pub window_seconds: i32,
+    /// Drop requests without Event-Timestamp. Switch it on where the clients send it: it is what keeps captured requests from being
+    /// played again.
+    #[serde(default)]
+    pub require_event_timestamp: bool,
+}
+
+/// Senders of CoA-Requests and Disconnect-Requests.
+#[derive(JsonSchema, Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CoaClient {
+    /// Their addresses, like `10.231.0.2/32`.
+    pub cidr: Prefix,
+    /// The secret that they share with the gateway.
+    pub secret_ref: SecretKey,
+    /// Drop requests without Message-Authenticator. Where there is one, it must be right in any case.
+    #[serde(default)]
+    pub require_message_authenticator: bool,
+}
+
 /// A key of a Secret in the object's namespace.
 #[derive(JsonSchema, Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -471,6 +517,12 @@ mod defaults {
     }
     pub fn acct_port() -> i32 {
         1813
+    }
+    pub fn coa_port() -> i32 {
+        super::COA_PORT.into()
+    }
+    pub fn coa_window() -> i32 {
+        300
     }
     pub fn yes() -> bool {
         true

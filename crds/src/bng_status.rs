@@ -14,7 +14,7 @@ pub struct BngStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub phase: Option<String>,
     /// Ready, ConfigApplied, NodePrepared, LinksReady, PoolsMatch, DhcpReachable, RadiusReachable, AccountingDelivered,
-    /// EventsFlowing, LeasesReconciled, ShapingAvailable.
+    /// EventsFlowing, LeasesReconciled, PoliciesFound, ShapingAvailable, CoaListening.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     #[schemars(length(max = 32))]

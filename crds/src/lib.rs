@@ -14,8 +14,9 @@ mod text;
 
 pub use accessrouter::{AccessRouter, AccessRouterSpec, AccessRouterStatus, ObjectName};
 pub use bng::{
-    AccessMode, Accounting, Amounts, Attachment, BNG, BngSpec, Dhcp, EventBus, Kea, KeaForm, Network, NetworkMode,
-    Placement, Pool, Radius, RadiusServer, Resources, Routers, SecretKey, Shaping, Shedding, Trust, TrustMode,
+    AccessMode, Accounting, Amounts, Attachment, BNG, BngSpec, COA_PORT, Coa, CoaClient, Dhcp, EventBus, Kea, KeaForm,
+    Network, NetworkMode, Placement, Pool, Radius, RadiusServer, Resources, Routers, SecretKey, Shaping, Shedding,
+    Trust, TrustMode,
 };
 pub use bng_status::{BngStatus, SessionCounts};
 pub use policy::{

@@ -89,6 +89,20 @@ fn a_bng_that_cannot_work_is_refused_with_a_sentence() {
 }
 
 #[test]
+fn coa_clients_are_networks_each_once() {
+    let coa = |clients: Value| {
+        let mut object = bng();
+        object["spec"]["coa"] = json!({ "clients": clients });
+        refusals::<BNG>(&object)
+    };
+    let client = |cidr: &str| json!({ "cidr": cidr, "secretRef": { "name": "radius", "key": "secret" } });
+    assert_eq!(coa(json!([client("10.231.0.2/32"), client("10.231.0.0/24")])), Vec::<String>::new());
+    let twice = coa(json!([client("10.231.0.2/32"), client("10.231.0.2/32")]));
+    assert_eq!(twice, ["two CoA clients have the same cidr"]);
+    assert!(coa(json!([client("10.231.0.2")]))[0].contains("must be an IPv4 network"));
+}
+
+#[test]
 fn a_burst_needs_a_rate() {
     let policy = |rates: Value| json!({ "metadata": { "name": "gold" }, "spec": { "rates": rates } });
     assert_eq!(

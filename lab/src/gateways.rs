@@ -7,8 +7,8 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use lastmile_types::BngId;
 use lastmile_types::config::{
-    AccessMode, Accounting, BngConfig, Dhcp, EventBus, Interfaces, Kea, KeaForm, Policy, Pool, Radius, RadiusServer,
-    Recovery, Routers, Shedding, StatusEndpoint, Trust,
+    AccessMode, Accounting, BngConfig, Coa, CoaClient, Dhcp, EventBus, Interfaces, Kea, KeaForm, Policy, Pool, Radius,
+    RadiusServer, Recovery, Routers, Shedding, StatusEndpoint, Trust,
 };
 use lastmile_types::session::Rates;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
@@ -86,6 +86,16 @@ pub fn config(topology: &Topology, bng: &Bng) -> Result<BngConfig> {
             key_file: "tls.key".into(),
             ca_file: "ca.crt".into(),
         },
+        coa: Some(Coa {
+            listen: SocketAddr::from((bng.management.addr(), 3799)),
+            clients: vec![CoaClient {
+                network: services.into(),
+                secret_file: "radius-secret".into(),
+                require_message_authenticator: false,
+            }],
+            window_seconds: 300,
+            require_event_timestamp: false,
+        }),
     };
     config.check()?;
     Ok(config)

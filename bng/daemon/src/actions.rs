@@ -109,6 +109,7 @@ impl Driver {
             Action::AskLease { ip } => self.ask_lease(ip, in_hand),
             Action::Adopt(adoption) => next.push_back(Input::Adopt(adoption)),
             Action::DeleteLease { ip, mac } => drop(self.kea.send(Ask::Delete { ip, mac })),
+            Action::CoaAnswer { order, refused } => self.coa_answer(order, refused),
             Action::Answer { order, answer } => {
                 if let Some(waiting) = self.orders_waiting.remove(&order) {
                     let _ = waiting.send(Some(answer)); // who asked may be gone

@@ -23,6 +23,7 @@ const KINDS: [&str; 10] = [
     "LeasesReconciled",
     "PoliciesFound",
     "ShapingAvailable",
+    "CoaListening",
 ];
 
 /// One finding.

@@ -11,7 +11,7 @@ use std::{
 use lastmile_types::config::{BngConfig, ConfigError as CheckError};
 use rustls::ServerConfig;
 
-use crate::{radius, status};
+use crate::{coa, radius, status};
 
 /// The file that names the others.
 const FILE: &str = "bng.json";
@@ -58,6 +58,8 @@ pub struct Config {
     pub bng: BngConfig,
     /// RADIUS servers with their secrets.
     pub radius: radius::Settings,
+    /// Who may change and disconnect sessions, with their secrets.
+    pub coa: Option<Arc<coa::Settings>>,
     /// The status endpoint's certificate.
     pub tls: Arc<ServerConfig>,
 }
@@ -70,9 +72,10 @@ impl Config {
         let bng: BngConfig = serde_json::from_slice(&text).map_err(|source| ConfigError::Json { path, source })?;
         bng.check()?;
         let radius = radius::Settings::read(&bng, |name| secret(folder, name))?;
+        let coa = bng.coa.as_ref().map(|coa| coa::Settings::read(coa, |name| secret(folder, name))).transpose()?;
         let status = &bng.status;
         let tls = status::server_config(folder, &status.cert_file, &status.key_file, &status.ca_file)?;
-        Ok(Self { folder: folder.to_owned(), bng, radius, tls })
+        Ok(Self { folder: folder.to_owned(), bng, radius, coa: coa.map(Arc::new), tls })
     }
 }
 

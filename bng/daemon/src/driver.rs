@@ -22,7 +22,7 @@ use tokio::{
 use tracing::{debug, error, info, trace, warn};
 
 use crate::{
-    chain,
+    chain, coa,
     conditions::{Conditions, Finding},
     config::{Config, Watch},
     dhcp_io::{self, Held, InHand},
@@ -48,6 +48,8 @@ pub struct Sources {
     pub inputs: mpsc::UnboundedReceiver<Input>,
     /// From the status endpoint.
     pub orders: mpsc::Receiver<Order>,
+    /// CoA and Disconnect.
+    pub coa: mpsc::Receiver<coa::Order>,
     /// Accounting records that are dealt with.
     pub accounted: mpsc::UnboundedReceiver<u64>,
     /// From the probes.
@@ -85,7 +87,8 @@ pub struct Driver {
     pub(crate) packets: Vec<Vec<u8>>,
     pub(crate) frames: Vec<Vec<u8>>,
     pub(crate) orders_waiting: BTreeMap<u64, oneshot::Sender<Option<DisconnectAnswer>>>,
-    last_order: u64,
+    pub(crate) last_order: u64,
+    pub(crate) coa: coa::Desk,
     /// To Kea.
     pub(crate) kea: mpsc::UnboundedSender<Ask>,
     /// Renewals that wait for its answers.
@@ -128,6 +131,7 @@ pub struct Parts {
     pub image: Image,
     pub conditions: Conditions,
     pub radius: watch::Sender<Arc<Client>>,
+    pub coa: coa::Desk,
     pub inputs: mpsc::UnboundedSender<Input>,
     pub kea: mpsc::UnboundedSender<Ask>,
     pub sources: Sources,
@@ -138,6 +142,7 @@ enum Woken {
     Dhcp(Side, io::Result<usize>),
     Input(Input),
     Order(Order),
+    Coa(coa::Order),
     Accounted(u64),
     Finding(Finding),
     NextHops,
@@ -162,6 +167,7 @@ impl Driver {
             frames: Vec::new(),
             orders_waiting: BTreeMap::new(),
             last_order: 0,
+            coa: parts.coa,
             kea: parts.kea,
             held: BTreeMap::new(),
             config: parts.config,
@@ -206,6 +212,7 @@ impl Driver {
                 heard = self.plane.server.recv(&mut from_servers) => Woken::Dhcp(Side::Server, heard),
                 Some(input) = self.sources.inputs.recv() => Woken::Input(input),
                 Some(order) = self.sources.orders.recv() => Woken::Order(order),
+                Some(order) = self.sources.coa.recv() => Woken::Coa(order),
                 Some(number) = self.sources.accounted.recv() => Woken::Accounted(number),
                 Some(finding) = self.sources.findings.recv() => Woken::Finding(finding),
                 () = self.plane.next_hops.changed() => Woken::NextHops,
@@ -219,6 +226,7 @@ impl Driver {
                 Woken::Dhcp(Side::Server, heard) => self.dhcp(Side::Server, heard, &from_servers).await,
                 Woken::Input(input) => self.told(input),
                 Woken::Order(order) => self.order(order),
+                Woken::Coa(order) => self.coa_order(order),
                 Woken::Accounted(number) => self.accounted(number),
                 Woken::NextHops => self.next_hops().await,
                 Woken::Finding(finding) => self.found(finding),
@@ -288,6 +296,7 @@ impl Driver {
             }
             self.image.remember(entry);
         }
+        self.coa_answers_leave();
     }
 
     /// Whether everything is journalled.

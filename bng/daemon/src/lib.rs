@@ -2,12 +2,13 @@
 //!
 //! One task, the [`driver`], owns the machine, the journal and the kernel's gate; it takes captured DHCP, timers, answers and orders
 //! one at a time, writes the record that the machine makes of each, and then carries the actions out. Everything that
-//! waits for somebody else has a task of its own and a channel to the driver: RADIUS ([`radius`]), the event bus ([`outbox`]), the
+//! waits for somebody else has a task of its own and a channel to the driver: RADIUS ([`radius`], [`coa`]), the event bus ([`outbox`]), the
 //! status endpoint ([`status`]), the probes ([`probes`]).
 //!
 //! The data plane needs none of them: with RADIUS, Redis and the operator gone, whoever is online stays online and is counted.
 
 pub mod actions;
+pub mod coa;
 pub mod conditions;
 pub mod config;
 pub mod dhcp_io;

@@ -21,7 +21,7 @@ use tracing::info;
 use uuid::Uuid;
 
 use crate::{
-    actions, chain,
+    actions, chain, coa,
     conditions::{Conditions, Finding},
     config::{Config, ConfigError, Watch},
     driver::{Driver, Parts, Sinks, Sources},
@@ -202,11 +202,14 @@ fn wire(wiring: Wiring) -> Result<Parts, RunError> {
     let (kea, asked) = mpsc::unbounded_channel();
     let leases = Leases { config: config_seen.clone(), asked, inputs: inputs.clone(), findings: finding.clone() };
     tokio::spawn(leases.run());
+    let (coa, coa_server, coa_orders) = coa::open(config_seen.clone(), finding.clone());
+    tokio::spawn(coa_server.run());
     tokio::spawn(probes::dhcp(config_seen, finding));
 
     let sources = Sources {
         inputs: inputs_seen,
         orders,
+        coa: coa_orders,
         accounted,
         findings,
         outbox: outbox_seen,
@@ -214,7 +217,7 @@ fn wire(wiring: Wiring) -> Result<Parts, RunError> {
         dead_letters,
     };
     let sinks = Sinks { events, accounting, status, tls, reachability, config: config_sink };
-    Ok(Parts { plane, pinger, config, watch, journal, image, conditions, radius, inputs, kea, sources, sinks })
+    Ok(Parts { plane, pinger, config, watch, journal, image, conditions, radius, coa, inputs, kea, sources, sinks })
 }
 
 /// Whatever client is current.

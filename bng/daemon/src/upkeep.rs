@@ -199,6 +199,7 @@ impl Driver {
             uptime_seconds: self.load.uptime_seconds,
         };
         let stopped = self.drained_at.is_some_and(|seq| self.image.committed >= seq);
+        let coa = self.coa.tally.read();
         let next = BngStatus {
             config_revision: self.config.bng.config_revision.clone(),
             conditions: self.conditions.list().to_vec(),
@@ -216,8 +217,9 @@ impl Driver {
                 waiting: self.image.accounting.len() as u64,
                 dead_letters: *self.sources.dead_letters.borrow(),
             },
-            drops: self.drops.iter().map(|(label, count)| ((*label).to_owned(), *count)).collect(),
             spoofed: self.spoofed.clone(),
+            drops: self.drops.iter().map(|(label, count)| ((*label).to_owned(), *count)).chain(coa.drops).collect(),
+            coa: coa.requests,
             ..self.sinks.status.borrow().clone()
         };
         self.sinks.status.send_if_modified(|status| replace(status, next));
@@ -278,6 +280,7 @@ pub fn first_status(config: &Config, image: &Image, conditions: &[Condition]) ->
         dhcp_servers: Vec::new(),
         shaping: Default::default(),
         accounting: Default::default(),
+        coa: Default::default(),
         at: Timestamp::now(),
     }
 }

@@ -10,7 +10,7 @@ use lastmile_types::{
 };
 use serde::{Serialize, Serializer};
 
-use crate::{auth::AuthRequest, reconcile::Adoption, record::Record, session::Session};
+use crate::{auth::AuthRequest, coa::ErrorCause, reconcile::Adoption, record::Record, session::Session};
 
 /// Everything that one input leads to. The record comes first: it is written before any action is carried out.
 #[derive(Debug, Default, PartialEq, Serialize)]
@@ -126,6 +126,13 @@ pub enum Action {
         order: u64,
         /// How.
         answer: DisconnectAnswer,
+    },
+    /// A CoA-Request or Disconnect-Request is done, or refused. An acknowledgement waits for the journal.
+    CoaAnswer {
+        /// Which.
+        order: u64,
+        /// Why not.
+        refused: Option<ErrorCause>,
     },
 }
 

@@ -9,7 +9,10 @@ use lastmile_types::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::reconcile::{Adoption, LeaseAnswer, LeasePage};
+use crate::{
+    coa::CoaRequest,
+    reconcile::{Adoption, LeaseAnswer, LeasePage},
+};
 
 /// One thing that happened.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -50,6 +53,8 @@ pub enum Input {
         /// Who or why, for people.
         detail: String,
     },
+    /// A CoA-Request or Disconnect-Request that may be believed.
+    Coa(Box<CoaRequest>),
     /// End every session and start none, until [`Input::Resume`].
     Drain,
     /// The drain is over: sessions may start again.

@@ -17,7 +17,7 @@ use crate::{
     machine::Machine,
     policy::Terms,
     record::Change,
-    session::{Ending, Meter, Path, Session},
+    session::{Ending, Meter, Path, Session, Waiting},
     time::Now,
 };
 
@@ -163,8 +163,13 @@ impl Machine {
         if self.drained() {
             self.account_all(now, AccountingKind::Off, effects);
         }
-        for order in session.orders {
-            effects.act(Action::Answer { order, answer: DisconnectAnswer { done: true, reason: None } });
+        for waiting in session.orders {
+            effects.act(match waiting {
+                Waiting::Operator(order) => {
+                    Action::Answer { order, answer: DisconnectAnswer { done: true, reason: None } }
+                }
+                Waiting::Coa(order) => Action::CoaAnswer { order, refused: None },
+            });
         }
     }
 
@@ -187,7 +192,7 @@ impl Machine {
     }
 
     pub(crate) fn on_disconnect(&mut self, now: Now, id: SessionId, order: u64, detail: String, effects: &mut Effects) {
-        let known = self.table.observe(id, |session| session.orders.push(order)).is_some();
+        let known = self.table.observe(id, |session| session.orders.push(Waiting::Operator(order))).is_some();
         if known {
             self.stop(now, id, TerminateCause::AdminReset, &detail, effects);
         } else {

@@ -79,6 +79,7 @@ impl Machine {
             Input::Evicted { session, counters } => self.on_evicted(now, session, counters, effects),
             Input::Timer => self.on_timer(now, effects),
             Input::Disconnect { session, order, detail } => self.on_disconnect(now, session, order, detail, effects),
+            Input::Coa(request) => self.on_coa(now, *request, effects),
             Input::Drain => self.on_drain(now, effects),
             Input::Resume => self.on_resume(effects),
             Input::Ping { router, rtt_us } => self.on_ping(now, &router, rtt_us, effects),

@@ -68,7 +68,16 @@ pub struct Session {
     pub interim_due: bool,
     /// Who waits for its end.
     #[serde(skip)]
-    pub orders: Vec<u64>,
+    pub orders: Vec<Waiting>,
+}
+
+/// An order that is answered when its session has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Waiting {
+    /// [`crate::Input::Disconnect`].
+    Operator(u64),
+    /// A Disconnect-Request, [`crate::Input::Coa`].
+    Coa(u64),
 }
 
 /// How DHCP reaches the client.

@@ -6,9 +6,42 @@ use std::{
     ops::Bound,
 };
 
-use lastmile_types::{Attachment, MacAddr, SessionId, SessionKey};
+use lastmile_types::{Attachment, BngId, MacAddr, Octets, SessionId, SessionKey};
 
 use crate::session::Session;
+
+/// What a session is called for its whole life: unlike the other indexes, these are not touched when it changes.
+#[derive(Debug, Default)]
+struct Names {
+    by_name: BTreeSet<(String, SessionId)>,
+    by_remote: BTreeSet<(Octets, SessionId)>,
+}
+
+impl Names {
+    fn insert(&mut self, session: &Session) {
+        self.by_name.insert((session.subscriber.clone(), session.id));
+        self.by_remote.insert((session.key.attachment.remote_id.clone(), session.id));
+    }
+
+    fn remove(&mut self, session: &Session) {
+        self.by_name.remove(&(session.subscriber.clone(), session.id));
+        self.by_remote.remove(&(session.key.attachment.remote_id.clone(), session.id));
+    }
+
+    fn check(&self, sessions: &BTreeMap<SessionId, Session>) -> Result<(), String> {
+        let mut fresh = Self::default();
+        sessions.values().for_each(|session| fresh.insert(session));
+        if fresh.by_name == self.by_name && fresh.by_remote == self.by_remote {
+            Ok(())
+        } else {
+            Err("the names differ from the sessions'".to_owned())
+        }
+    }
+}
+
+fn same(id: &Octets, wanted: &Octets, whole: bool) -> bool {
+    if whole { id == wanted } else { id.as_bytes().starts_with(wanted.as_bytes()) }
+}
 
 /// All sessions. A session that is ending keeps its place by id only: its key and its address are free again.
 #[derive(Debug, Default)]
@@ -17,6 +50,7 @@ pub(crate) struct Table {
     by_key: BTreeMap<SessionKey, SessionId>,
     by_ip: BTreeMap<Ipv4Addr, SessionId>,
     by_mac: BTreeSet<(MacAddr, SessionId)>,
+    names: Names,
     deadlines: BTreeSet<(u64, SessionId)>,
     dirty: BTreeSet<SessionId>,
 }
@@ -25,6 +59,7 @@ impl Table {
     pub(crate) fn restore(sessions: impl IntoIterator<Item = Session>) -> Self {
         let mut table = Self::default();
         for session in sessions {
+            table.names.insert(&session);
             table.place(session);
         }
         table
@@ -70,6 +105,27 @@ impl Table {
         self.by_mac.range(bounds).map(|(_, id)| *id)
     }
 
+    /// Of a circuit; with `whole` false, of all circuits that begin so.
+    pub(crate) fn of_circuit(&self, bng_id: &BngId, circuit: &Octets, whole: bool) -> impl Iterator<Item = SessionId> {
+        let attachment =
+            Attachment { bng_id: bng_id.clone(), circuit_id: circuit.clone(), remote_id: Octets::default() };
+        let first = SessionKey { attachment, mac: MacAddr([0; 6]) };
+        let here = move |key: &SessionKey| same(&key.attachment.circuit_id, circuit, whole);
+        self.by_key.range(first..).take_while(move |(key, _)| here(key)).map(|(_, id)| *id)
+    }
+
+    /// With this User-Name; those that are ending included.
+    pub(crate) fn of_name(&self, name: &str) -> impl Iterator<Item = SessionId> {
+        let first = (name.to_owned(), SessionId(uuid::Uuid::nil()));
+        self.names.by_name.range(first..).take_while(move |(other, _)| other == name).map(|(_, id)| *id)
+    }
+
+    /// Of a remote-id, as [`Table::of_circuit`]; those that are ending included.
+    pub(crate) fn of_remote(&self, remote: &Octets, whole: bool) -> impl Iterator<Item = SessionId> {
+        let first = (remote.clone(), SessionId(uuid::Uuid::nil()));
+        self.names.by_remote.range(first..).take_while(move |(other, _)| same(other, remote, whole)).map(|(_, id)| *id)
+    }
+
     /// The earliest deadline of all.
     pub(crate) fn next_deadline(&self) -> Option<u64> {
         self.deadlines.first().map(|(at, _)| *at)
@@ -82,6 +138,7 @@ impl Table {
 
     pub(crate) fn insert(&mut self, session: Session) {
         self.dirty.insert(session.id);
+        self.names.insert(&session);
         self.place(session);
     }
 
@@ -106,6 +163,7 @@ impl Table {
     pub(crate) fn remove(&mut self, id: SessionId) -> Option<Session> {
         let session = self.sessions.remove(&id)?;
         self.unindex(&session);
+        self.names.remove(&session);
         self.dirty.remove(&id);
         Some(session)
     }
@@ -148,6 +206,7 @@ impl Table {
         same("by_key", self.by_key.len())?;
         same("by_ip", self.by_ip.len())?;
         same("by_mac", self.by_mac.len())?;
+        self.names.check(&self.sessions)?;
         for session in live() {
             let indexed = self.by_key.get(&session.key) == Some(&session.id)
                 && self.by_ip.get(&session.ip) == Some(&session.id)

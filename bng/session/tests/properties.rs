@@ -26,6 +26,7 @@ enum Step {
     Traffic { ip: u8, octets: u64 },
     Sleep(u64),
     Disconnect(usize),
+    Coa { target: CoaTarget, wish: Option<u32> },
     Restart,
     Policy(u32),
     Policies { gold: bool, garden: bool, confine: bool, selector: bool },
@@ -34,6 +35,32 @@ enum Step {
     Forgotten(u8),
     Pass,
     KeaDown(bool),
+}
+
+/// How a CoA or Disconnect names its session.
+#[derive(Debug, Clone)]
+enum CoaTarget {
+    Address(u8),
+    Device(u8),
+    Circuit(u8),
+    Line(u8),
+    /// The User-Name, and an address that may be another's.
+    Name {
+        port: u8,
+        ip: u8,
+    },
+}
+
+fn coa() -> impl Strategy<Value = Step> {
+    let (port, ip, mac) = (1..4_u8, 10..14_u8, 1..4_u8);
+    let target = prop_oneof![
+        ip.clone().prop_map(CoaTarget::Address),
+        mac.prop_map(CoaTarget::Device),
+        port.clone().prop_map(CoaTarget::Circuit),
+        port.clone().prop_map(CoaTarget::Line),
+        (port, ip).prop_map(|(port, ip)| CoaTarget::Name { port, ip }),
+    ];
+    (target, proptest::option::weighted(0.8, 0..200_u32)).prop_map(|(target, wish)| Step::Coa { target, wish })
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -54,6 +81,7 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (ip, 1..1_000_000_u64).prop_map(|(ip, octets)| Step::Traffic { ip, octets }),
         4 => (1..200_000_u64).prop_map(Step::Sleep),
         1 => (0..4_usize).prop_map(Step::Disconnect),
+        3 => coa(),
         1 => Just(Step::Restart),
         1 => (1..9_u32).prop_map(Step::Policy),
         2 => any::<(bool, bool, bool, bool)>()
@@ -84,6 +112,7 @@ fn take(world: &mut World, step: Step) {
                 world.input(Input::Disconnect { session, order: 1, detail: String::new() });
             }
         }
+        Step::Coa { target, wish } => take_coa(world, target, wish),
         Step::Restart => world.restart(),
         Step::Policy(rate) => {
             let mut settings = world.machine.settings().clone();
@@ -119,6 +148,38 @@ fn policies(gold: bool, garden: bool, confine: bool, selector: bool) -> Vec<Poli
     }
     policies.drain(..usize::from(!gold));
     policies
+}
+
+/// Whatever it does, it is answered once; of all sessions at most one changes, and a refusal changes none.
+fn take_coa(world: &mut World, target: CoaTarget, wish: Option<u32>) {
+    let none = Target::default;
+    let target = match target {
+        CoaTarget::Address(ip) => Target { framed_ip: Some(world::address(ip)), ..none() },
+        CoaTarget::Device(mac) => Target { calling_station_id: Some(format!("0200.0001.00{mac:02x}")), ..none() },
+        CoaTarget::Circuit(port) => Target { nas_port_id: Some(format!("ar-01|1/{port}")), ..none() },
+        CoaTarget::Line(port) => Target { remote_id: Some(format!("line-{port:02}").as_str().into()), ..none() },
+        CoaTarget::Name { port, ip } => {
+            let name = format!("bng-01/line-{port:02}/ar-01|1%2F{port}");
+            Target { user_name: Some(name), framed_ip: Some(world::address(ip)), ..none() }
+        }
+    };
+    let wish = match wish {
+        None => CoaWish::Disconnect { detail: String::new() },
+        Some(n) => CoaWish::Change(Box::new(Patch {
+            filter_id: (n % 3 > 0).then(|| ["", "gold", "basic"][n as usize % 3].to_owned()),
+            session_timeout_seconds: n.is_multiple_of(2).then_some(n * 3),
+            interim_seconds: n.is_multiple_of(5).then_some(n),
+            ..Patch::default()
+        })),
+    };
+    let before = world.machine.snapshot().sessions;
+    world.input(Input::Coa(Box::new(CoaRequest { order: 1, target, wish })));
+    let answers: Vec<_> =
+        world.actions.iter().filter(|action| matches!(action, Action::CoaAnswer { .. })).cloned().collect();
+    let [Action::CoaAnswer { refused, .. }] = answers[..] else { panic!("not one answer: {answers:?}") };
+    let after = world.machine.snapshot().sessions;
+    let changed = before.iter().filter(|(id, session)| after.get(id) != Some(session)).count();
+    assert!(changed <= usize::from(refused.is_none()), "{changed} sessions changed, {refused:?}");
 }
 
 /// What was said of one session so far.

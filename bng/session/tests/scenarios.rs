@@ -139,7 +139,47 @@ const SCENARIOS: &[Scenario] = &[
         world.traffic(IP, 1_234);
         world.dhcp(world.holders(DhcpKind::Release, 3, IP, 1));
     }),
+    ("coa_filter_id", |world| {
+        online_with_traffic(world);
+        let patch = Patch { filter_id: Some("basic".to_owned()), ..Patch::default() };
+        coa(world, by_name(), CoaWish::Change(Box::new(patch)));
+        world.restart();
+    }),
+    ("coa_timeout", |world| {
+        online_with_traffic(world);
+        let patch = Patch { session_timeout_seconds: Some(30), ..Patch::default() };
+        coa(world, by_name(), CoaWish::Change(Box::new(patch)));
+        world.sleep(31_000);
+    }),
+    ("coa_disconnect", |world| {
+        online_with_traffic(world);
+        coa(world, by_name(), CoaWish::Disconnect { detail: "Disconnect-Request from 10.231.0.2".to_owned() });
+        world.renewal(IP, 1); // refused: back through DISCOVER
+        world.online(1, IP, 1);
+    }),
+    ("coa_none", |world| {
+        online_with_traffic(world);
+        let target = Target { framed_ip: Some(address(IP + 1)), ..by_name() };
+        coa(world, target, CoaWish::Disconnect { detail: String::new() });
+    }),
+    ("coa_several", |world| {
+        let mut settings = world::settings();
+        settings.config.radius.user_name_template = "{nas}".to_owned();
+        world.input(Input::Config(Box::new(settings)));
+        world.online(1, IP, 1);
+        world.online(2, IP + 1, 2);
+        let target = Target { user_name: Some("bng-01".to_owned()), ..Target::default() };
+        coa(world, target, CoaWish::Disconnect { detail: String::new() });
+    }),
 ];
+
+fn by_name() -> Target {
+    Target { user_name: Some("bng-01/line-01/ar-01|1%2F1".to_owned()), ..Target::default() }
+}
+
+fn coa(world: &mut World, target: Target, wish: CoaWish) {
+    world.input(Input::Coa(Box::new(CoaRequest { order: 9, target, wish })));
+}
 
 fn online_with_traffic(world: &mut World) -> lastmile_types::SessionId {
     let session = world.online(1, IP, 1);

@@ -62,6 +62,9 @@ pub struct BngConfig {
     pub protected: Vec<Ipv4Net>,
     /// The status and control endpoint.
     pub status: StatusEndpoint,
+    /// CoA and Disconnect; absent = nobody may.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub coa: Option<Coa>,
 }
 
 /// The interfaces' names on the node.
@@ -368,6 +371,34 @@ pub struct StatusEndpoint {
     pub ca_file: FileName,
 }
 
+/// Dynamic authorization (RFC 5176): who may change and disconnect sessions by CoA-Request and Disconnect-Request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Coa {
+    /// UDP; port 3799 by RFC 5176 §2.
+    pub listen: SocketAddr,
+    /// Whose requests are taken, at least one; where several networks hold a sender, the smallest counts.
+    pub clients: Vec<CoaClient>,
+    /// How far a request's Event-Timestamp may lie from now, seconds (10–3,600; RFC 5176 §6.3 asks for 300).
+    pub window_seconds: u32,
+    /// Drop requests without Event-Timestamp.
+    #[serde(default)]
+    pub require_event_timestamp: bool,
+}
+
+/// Senders of CoA-Requests and Disconnect-Requests.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CoaClient {
+    /// Their addresses.
+    pub network: Ipv4Net,
+    /// The secret that they share with the gateway.
+    pub secret_file: FileName,
+    /// Drop requests without Message-Authenticator.
+    #[serde(default)]
+    pub require_message_authenticator: bool,
+}
+
 /// What goes without saying is not written: files and recordings stay as short as they can be.
 pub fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
@@ -437,6 +468,12 @@ impl BngConfig {
         within("dhcp.shedding.perSecond", per_second, 100, 1_000_000)?;
         within("dhcp.shedding.declinesPerCircuitPerHour", declines_per_circuit_per_hour, 0, 1_000)?;
         within("sessionsPerCircuit", self.sessions_per_circuit, 1, 64)?;
+        if let Some(coa) = &self.coa {
+            if coa.clients.is_empty() {
+                return fail("coa.clients", "name at least one network, or leave coa out");
+            }
+            within("coa.windowSeconds", coa.window_seconds, 10, 3_600)?;
+        }
         within("radius.timeoutMs", self.radius.timeout_ms, 100, 60_000)?;
         within("radius.retries", self.radius.retries, 0, 10)?;
         within("radius.recovery.deadTimeSeconds", self.radius.recovery.dead_time_seconds, 1, 3_600)?;

@@ -30,7 +30,7 @@ pub struct BngStatus {
     /// The `configRevision` of the configuration in force.
     pub config_revision: String,
     /// ConfigApplied, LinksReady, PoolsMatch, DhcpReachable, RadiusReachable, AccountingDelivered, EventsFlowing,
-    /// LeasesReconciled, ShapingAvailable.
+    /// LeasesReconciled, PoliciesFound, ShapingAvailable, CoaListening.
     pub conditions: Vec<Condition>,
     /// Sessions by state.
     pub sessions: SessionCounts,
@@ -65,6 +65,10 @@ pub struct BngStatus {
     /// How far RADIUS accounting is.
     #[serde(default)]
     pub accounting: AccountingState,
+    /// CoA-Requests and Disconnect-Requests that were answered, by kind (`coa`, `disconnect`) and outcome (`ack`, `nak-503`, …;
+    /// `repeated` = a retransmission, answered again), since the daemon started. Those that were not believed are in `drops`.
+    #[serde(default, skip_serializing_if = "crate::config::is_default")]
+    pub coa: std::collections::BTreeMap<String, std::collections::BTreeMap<String, u64>>,
     /// When this was said.
     pub at: Timestamp,
 }

@@ -99,6 +99,7 @@ fn config(pool: &str) -> Result<BngConfig> {
             key_file: "tls.key".into(),
             ca_file: "ca.crt".into(),
         },
+        coa: None,
     };
     config.check()?;
     Ok(config)

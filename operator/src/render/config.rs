@@ -13,8 +13,8 @@ use lastmile_crds::{BNG, Ipv4, NetworkMode, SecretKey};
 use lastmile_types::{
     BngId,
     config::{
-        AccessMode, Accounting, BngConfig, Dhcp, EventBus, Interfaces, Kea, KeaForm, Policy, Pool, Radius,
-        RadiusServer, RateAttribute, RateMeaning, Recovery, Routers, Shaping, Shedding, StatusEndpoint, Trust,
+        AccessMode, Accounting, BngConfig, Coa, CoaClient, Dhcp, EventBus, Interfaces, Kea, KeaForm, Policy, Pool,
+        Radius, RadiusServer, RateAttribute, RateMeaning, Recovery, Routers, Shaping, Shedding, StatusEndpoint, Trust,
         TrustMode,
     },
 };
@@ -77,9 +77,14 @@ pub fn referenced(bng: &BNG) -> Vec<SecretKey> {
     keys.push(radius.password_secret_ref.clone());
     keys.extend(radius.dictionary_secret_refs.iter().cloned());
     keys.push(bng.spec.event_bus.secret_ref.clone());
+    keys.extend(coa_clients(bng).iter().map(|client| client.secret_ref.clone()));
     keys.sort();
     keys.dedup();
     keys
+}
+
+fn coa_clients(bng: &BNG) -> &[crds::CoaClient] {
+    bng.spec.coa.as_ref().map_or(&[], |coa| &coa.clients)
 }
 
 /// Renders the configuration directory.
@@ -128,6 +133,9 @@ fn secret_files(ingredients: &Ingredients<'_>) -> Result<BTreeMap<String, Vec<u8
     }
     add("radius-password".into(), &spec.radius.password_secret_ref)?;
     add("redis-url".into(), &spec.event_bus.secret_ref)?;
+    for (index, client) in coa_clients(ingredients.bng).iter().enumerate() {
+        add(coa_secret_file(index), &client.secret_ref)?;
+    }
     Ok(files)
 }
 
@@ -137,6 +145,10 @@ fn radius_secret_file(index: usize) -> String {
 
 fn dictionary_file(index: usize) -> String {
     format!("radius-dictionary-{index}")
+}
+
+fn coa_secret_file(index: usize) -> String {
+    format!("coa-secret-{index}")
 }
 
 fn config(ingredients: &Ingredients<'_>) -> Result<BngConfig, Problem> {
@@ -190,6 +202,7 @@ fn config(ingredients: &Ingredients<'_>) -> Result<BngConfig, Problem> {
             key_file: "tls.key".into(),
             ca_file: "ca.crt".into(),
         },
+        coa: spec.coa.as_ref().map(|coa| self::coa(coa, ingredients.address)).transpose()?,
     })
 }
 
@@ -241,7 +254,6 @@ fn dhcp(dhcp: &crds::Dhcp) -> Result<Dhcp, Problem> {
 fn radius(radius: &crds::Radius) -> Result<Radius, Problem> {
     let server = |(index, server): (usize, &crds::RadiusServer)| {
         let at = address(&server.address)?;
-        let port = |port: i32| u16::try_from(port).map_err(|_| invalid(&format!("{port} is no UDP port")));
         Ok(RadiusServer {
             auth: SocketAddr::from((at, port(server.auth_port)?)),
             acct: SocketAddr::from((at, port(server.acct_port)?)),
@@ -276,6 +288,27 @@ fn rate_attribute(rate: &crds::RateAttribute) -> RateAttribute {
         crds::RateMeaning::CiscoRateLimit => RateMeaning::CiscoRateLimit,
     };
     RateAttribute { attribute: rate.attribute.clone(), meaning }
+}
+
+fn coa(coa: &crds::Coa, node: Ipv4Addr) -> Result<Coa, Problem> {
+    let client = |(index, client): (usize, &crds::CoaClient)| {
+        let text = &client.cidr.0;
+        Ok(CoaClient {
+            network: text.parse().map_err(|_| invalid(&format!("{text:?} is no IPv4 network")))?,
+            secret_file: coa_secret_file(index),
+            require_message_authenticator: client.require_message_authenticator,
+        })
+    };
+    Ok(Coa {
+        listen: SocketAddr::from((node, port(coa.port)?)),
+        clients: coa.clients.iter().enumerate().map(client).collect::<Result<_, _>>()?,
+        window_seconds: number(coa.window_seconds),
+        require_event_timestamp: coa.require_event_timestamp,
+    })
+}
+
+fn port(port: i32) -> Result<u16, Problem> {
+    u16::try_from(port).map_err(|_| invalid(&format!("{port} is no UDP port")))
 }
 
 fn address(text: &Ipv4) -> Result<Ipv4Addr, Problem> {

@@ -38,6 +38,12 @@ pub fn bng() -> BNG {
             "eventBus": { "secretRef": secret("redis", "url") },
             "kea": { "url": "http://10.231.0.2:8000" },
             "shaping": { "maxSubscribers": 1000 },
+            "coa": {
+                "clients": [
+                    { "cidr": "10.231.0.2/32", "secretRef": secret("radius", "secret") },
+                    { "cidr": "10.231.0.64/26", "secretRef": secret("portal", "coa"), "requireMessageAuthenticator": true },
+                ],
+            },
             "resources": { "requests": { "cpu": "100m", "memory": "64Mi" }, "limits": { "memory": "512Mi" } },
         },
     }))
@@ -59,6 +65,7 @@ pub fn secrets() -> BTreeMap<SecretKey, Vec<u8>> {
     BTreeMap::from([
         (key("radius", "secret"), b"radius-shared-secret".to_vec()),
         (key("radius", "password"), b"subscriber-password".to_vec()),
+        (key("portal", "coa"), b"portal-shared-secret".to_vec()),
         (key("redis", "url"), b"redis://:p@10.231.0.2:6379/0".to_vec()),
     ])
 }

@@ -114,6 +114,20 @@ fn the_workload() {
 }
 
 #[test]
+fn without_coa_nothing_listens_and_switching_it_on_restarts_nothing() {
+    let mut without = bng();
+    without.spec.coa = None;
+    let secret = readable(&rendered(&without).unwrap());
+    assert_eq!(secret["data"]["bng.json"].get("coa"), None);
+    assert_eq!(service(&without)["spec"]["ports"].as_array().unwrap().len(), 1);
+    assert_eq!(stateful_set(&without, "bng-01", &image()), stateful_set(&bng(), "bng-01", &image()));
+    let mut moved = bng();
+    moved.spec.coa.as_mut().unwrap().port = 1700;
+    let ports = &stateful_set(&moved, "bng-01", &image())["spec"]["template"]["spec"]["containers"][0]["ports"];
+    assert_eq!(ports[3]["hostPort"], 1700, "{ports}");
+}
+
+#[test]
 fn the_configurations_revision_follows_every_byte() {
     let (authority, material) = (authority(), material());
     let revision = |secrets: &_, bng: &lastmile_crds::BNG| {
@@ -143,7 +157,7 @@ fn a_missing_secret_is_named() {
     let problem = rendered(&bng).unwrap_err();
     assert_eq!(problem.reason, "SecretMissing");
     assert_eq!(problem.message, r#"there is no key "url" in a Secret "elsewhere" in namespace edge: create it"#);
-    assert_eq!(referenced(&bng).len(), 3);
+    assert_eq!(referenced(&bng).len(), 4);
     assert_eq!(config_secret_name(&bng), "bng-01-config");
 }
 

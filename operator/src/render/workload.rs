@@ -1,7 +1,7 @@
 //! The pod that is the gateway, and what stands around it.
 
 use kube::ResourceExt;
-use lastmile_crds::{Amounts, BNG};
+use lastmile_crds::{Amounts, BNG, COA_PORT};
 use serde_json::{Map, Value, json};
 
 use super::{BNG_LABEL, config::config_secret_name, labels, metadata};
@@ -49,8 +49,10 @@ pub fn disruption_budget(bng: &BNG) -> Value {
     })
 }
 
-/// For scrapers.
+/// For scrapers, and for who changes and disconnects sessions.
 pub fn service(bng: &BNG) -> Value {
+    let mut ports = vec![json!({ "name": "metrics", "port": METRICS_PORT, "protocol": "TCP" })];
+    ports.extend(bng.spec.coa.as_ref().map(|coa| json!({ "name": "coa", "port": coa.port, "protocol": "UDP" })));
     json!({
         "apiVersion": "v1", "kind": "Service",
         "metadata": metadata(bng, &bng.name_any()),
@@ -58,7 +60,7 @@ pub fn service(bng: &BNG) -> Value {
             "clusterIP": "None",
             "selector": selector(bng),
             "publishNotReadyAddresses": true,
-            "ports": [{ "name": "metrics", "port": METRICS_PORT, "protocol": "TCP" }],
+            "ports": ports,
         },
     })
 }
@@ -92,7 +94,9 @@ fn pod(bng: &BNG, node: &str, image: &Image) -> Value {
 }
 
 fn container(bng: &BNG, image: &Image) -> Value {
-    let port = |name: &str, port: u16, protocol: &str| json!({ "name": name, "containerPort": port, "hostPort": port, "protocol": protocol });
+    // Declared also where nobody may: so it can be switched on without a restart.
+    let coa = bng.spec.coa.as_ref().map_or(COA_PORT.into(), |coa| coa.port);
+    let port = |name: &str, port: i32, protocol: &str| json!({ "name": name, "containerPort": port, "hostPort": port, "protocol": protocol });
     let probe = |period: u32, failures: u32| {
         json!({
             "httpGet": { "path": "/healthz", "port": METRICS_PORT, "scheme": "HTTP" },
@@ -107,9 +111,10 @@ fn container(bng: &BNG, image: &Image) -> Value {
         "env": [{ "name": "LASTMILE_LOG", "value": image.log }],
         // Declared, so that the scheduler never puts two gateways on one node.
         "ports": [
-            port("status", endpoint::PORT, "TCP"),
-            port("metrics", METRICS_PORT, "TCP"),
-            port("dhcp", DHCP_PORT, "UDP"),
+            port("status", endpoint::PORT.into(), "TCP"),
+            port("metrics", METRICS_PORT.into(), "TCP"),
+            port("dhcp", DHCP_PORT.into(), "UDP"),
+            port("coa", coa, "UDP"),
         ],
         "startupProbe": probe(1, 60),
         "readinessProbe": probe(3, 2),

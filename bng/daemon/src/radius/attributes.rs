@@ -1,16 +1,11 @@
 //! What the gateway says of a session in RADIUS, and what it takes from an Access-Accept (RFC 2865, 2866, 2869, 4679).
 
 use jiff::Timestamp;
-use lastmile_session::{AccountingKind, AccountingRecord, AuthAnswer, Grant, Subject};
+use lastmile_session::{AccountingKind, AccountingRecord, AuthAnswer, Grant, Subject, agent_id, nas_port_id};
 use lastmile_types::Octets;
 use lastmile_wire::radius::{Attributes, Code, Packet, TooLong, attr, vendor};
 
 use super::Settings;
-
-/// RFC 2865 §5.12 to §5.32 have at most this many octets.
-const LONGEST: usize = 253;
-/// A vendor attribute carries at most this many.
-const LONGEST_VENDOR: usize = 247;
 
 /// Of an Access-Request, but for User-Password and Message-Authenticator.
 pub fn access(settings: &Settings, subject: &Subject, at: Timestamp) -> Result<Attributes, TooLong> {
@@ -82,15 +77,13 @@ fn identity(settings: &Settings, subject: &Subject) -> Result<Attributes, TooLon
     list.push(attr::USER_NAME, subject.user_name.as_bytes())?;
     list.push(attr::NAS_IDENTIFIER, settings.nas_identifier.as_bytes())?;
     list.push_address(attr::NAS_IP_ADDRESS, settings.nas_ip_address);
-    let port = subject.circuit_id.to_string();
-    list.push(attr::NAS_PORT_ID, &port.as_bytes()[..port.len().min(LONGEST)])?; // the text form is ASCII
+    list.push(attr::NAS_PORT_ID, nas_port_id(&subject.circuit_id).as_bytes())?;
     list.push_u32(attr::NAS_PORT_TYPE, attr::PORT_TYPE_ETHERNET);
     list.push(attr::CALLING_STATION_ID, subject.mac.to_string().as_bytes())?;
     list.push_address(attr::FRAMED_IP_ADDRESS, subject.ip);
     list.push(attr::ACCT_SESSION_ID, subject.acct_session_id.as_bytes())?;
     for (kind, id) in [(vendor::AGENT_CIRCUIT_ID, &subject.circuit_id), (vendor::AGENT_REMOTE_ID, &subject.remote_id)] {
-        let octets = id.as_bytes();
-        list.push_vendor(vendor::ADSL_FORUM, kind, &octets[..octets.len().min(LONGEST_VENDOR)])?;
+        list.push_vendor(vendor::ADSL_FORUM, kind, agent_id(id))?;
     }
     Ok(list)
 }

@@ -1,6 +1,6 @@
 //! `/metrics` in the OpenMetrics text form, and `/healthz`, over plain HTTP: numbers only, no subscriber data.
 
-use std::{fmt::Write, io};
+use std::{collections::BTreeMap, fmt::Write, io};
 
 use axum::{Router, extract::State, http::header::CONTENT_TYPE, response::IntoResponse, routing::get};
 use lastmile_types::status::{BngStatus, DhcpServer, PolicyUse};
@@ -61,6 +61,7 @@ fn render(status: &BngStatus) -> String {
         let _ = writeln!(text, "lastmile_bng_spoofed_packets_total{{router=\"{router}\"}} {count}");
     }
     servers(&mut text, &status.dhcp_servers);
+    coa(&mut text, &status.coa);
     let healed =
         [("adopted", status.leases.adopted), ("stopped", status.leases.stopped), ("moved", status.leases.moved)];
     family(
@@ -110,6 +111,16 @@ fn servers(text: &mut String, servers: &[DhcpServer]) {
         for server in servers {
             let (address, value) = (server.address, value(server));
             let _ = writeln!(text, "lastmile_bng_dhcp_server_{name}{suffix}{{server=\"{address}\"}} {value}");
+        }
+    }
+}
+
+fn coa(text: &mut String, answered: &BTreeMap<String, BTreeMap<String, u64>>) {
+    family(text, "lastmile_bng_coa_requests", "counter", "CoA and Disconnect requests, by kind and outcome.");
+    for (kind, outcomes) in answered {
+        for (outcome, count) in outcomes {
+            let labels = format!("kind=\"{kind}\",outcome=\"{outcome}\"");
+            let _ = writeln!(text, "lastmile_bng_coa_requests_total{{{labels}}} {count}");
         }
     }
 }

@@ -2,16 +2,19 @@
 #![allow(dead_code)] // a libFuzzer target uses one function
 
 use lastmile_bng::{
+    coa::request,
     dhcp_io,
     journal::{Entry, Image, frame},
 };
 use lastmile_fuzz_harness::Target;
 use lastmile_netio::capture::Captured;
-use lastmile_session::{Destination, Edit, RelayInfoEdit, Side};
+use lastmile_session::{CoaRequest, CoaWish, Destination, Edit, Input, RelayInfoEdit, Side};
 use lastmile_types::{InstanceId, MacAddr};
+use lastmile_wire::radius::{Code, RequireMessageAuthenticator, verify_request};
+use md5::{Digest, Md5};
 
 /// Every target by its name, which is that of its corpus folder.
-pub const TARGETS: &[Target] = &[("captured", captured), ("journal", journal)];
+pub const TARGETS: &[Target] = &[("captured", captured), ("coa", coa), ("journal", journal)];
 
 /// A captured frame, on its way through the gateway: what is understood can be passed on in both directions, or is refused.
 pub fn captured(bytes: &[u8]) {
@@ -37,6 +40,23 @@ pub fn captured(bytes: &[u8]) {
         link,
     );
     let _ = dhcp_io::nak(&in_hand, [10, 0, 0, 2].into(), relay, "no session", link);
+}
+
+/// The attributes of a CoA-Request, and of a Disconnect-Request, whose signature holds: an order that survives its recording, or an
+/// Error-Cause.
+pub fn coa(attributes: &[u8]) {
+    for code in [Code::COA_REQUEST, Code::DISCONNECT_REQUEST] {
+        let Ok(length) = u16::try_from(20 + attributes.len()) else { return };
+        let mut datagram = [&[code.0, 7][..], &length.to_be_bytes(), &[0; 16], attributes].concat();
+        let authenticator = Md5::new().chain_update(&datagram).chain_update(b"secret").finalize();
+        datagram[4..20].copy_from_slice(&authenticator);
+        let Ok(packet) = verify_request(&datagram, b"secret", RequireMessageAuthenticator::No) else { return };
+        let Ok((target, wish)) = request::decode(&packet, [10, 0, 0, 1].into()) else { continue };
+        assert_eq!(matches!(wish, CoaWish::Disconnect { .. }), code == Code::DISCONNECT_REQUEST);
+        let input = Input::Coa(Box::new(CoaRequest { order: 1, target, wish }));
+        let json = serde_json::to_string(&input).expect("an input is JSON");
+        assert_eq!(serde_json::from_str::<Input>(&json).expect("its own JSON"), input);
+    }
 }
 
 /// A log as a crash or a bad disk may leave it: as it came, and with every checksum put right, so that the JSON is reached. What is

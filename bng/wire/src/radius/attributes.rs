@@ -251,6 +251,12 @@ impl Attributes {
     }
 }
 
+/// The vendor and its attributes in the content of a Vendor-Specific attribute (RFC 2865 §5.26).
+pub fn vendor_attributes(content: &[u8]) -> Result<(u32, Vec<(u8, &[u8])>), Drop> {
+    let (vendor, list) = content.split_first_chunk().ok_or(Drop::RadiusMalformed)?;
+    Ok((u32::from_be_bytes(*vendor), walk(list).collect::<Result<_, _>>()?))
+}
+
 /// Type and content of each attribute of a list.
 pub(super) fn walk(mut bytes: &[u8]) -> impl Iterator<Item = Result<(u8, &[u8]), Drop>> {
     std::iter::from_fn(move || {

@@ -171,6 +171,36 @@ fn dynamic_requests_and_their_replies() {
     );
 }
 
+/// Sent by FreeRADIUS' radclient 3.2.1 under the secret `secret`: one without Message-Authenticator, one with it at the end.
+#[test]
+fn radclients_requests_are_verified() {
+    let change = hex(
+        "2bee00386ec885931ece32e3270f2c233c04e5300109617c31253246311a1100000de9010b61722d30317c312f312104010237066553f100",
+    );
+    let packet = verify_request(&change, b"secret", No).unwrap();
+    assert_eq!((packet.code, packet.identifier), (Code::COA_REQUEST, 0xee));
+    let found = &packet.attributes;
+    assert_eq!((found.text(attr::USER_NAME), found.get(attr::PROXY_STATE)), (Some("a|1%2F1"), Some(&[1, 2][..])));
+    assert_eq!(found.vendor(vendor::ADSL_FORUM, vendor::AGENT_CIRCUIT_ID), Some(&b"ar-01|1/1"[..]));
+    let vsa = found.get(attr::VENDOR_SPECIFIC).unwrap();
+    assert_eq!(vendor_attributes(vsa), Ok((vendor::ADSL_FORUM, vec![(vendor::AGENT_CIRCUIT_ID, &b"ar-01|1/1"[..])])));
+    assert_eq!(vendor_attributes(&vsa[..9]), Err(Drop::RadiusMalformed));
+    assert_eq!(verify_request(&change, b"secret", Yes), Err(Drop::RadiusNoMessageAuthenticator));
+
+    let disconnect =
+        hex("28cb002fd19aba09e4843d664c4058be972abdd801036137066553f1005012f2358c270ad198708173c6c79e871541");
+    let packet = verify_request(&disconnect, b"secret", Yes).unwrap();
+    assert_eq!(
+        (packet.code, packet.attributes.u32(attr::EVENT_TIMESTAMP)),
+        (Code::DISCONNECT_REQUEST, Some(1_700_000_000))
+    );
+    for bit in 0..disconnect.len() * 8 {
+        let mut forged = disconnect.clone();
+        forged[bit / 8] ^= 1 << (bit % 8);
+        assert!(verify_request(&forged, b"secret", Yes).is_err(), "bit {bit}");
+    }
+}
+
 #[test]
 fn what_does_not_fit_is_refused() {
     let mut attributes = Attributes::new();

@@ -21,6 +21,7 @@ const REPORTED: [&str; 9] = [
     "LeasesReconciled",
     "PoliciesFound",
     "ShapingAvailable",
+    "CoaListening",
 ];
 /// Of those, what Ready needs.
 const NEEDED: [&str; 3] = ["LinksReady", "DhcpReachable", "RadiusReachable"];

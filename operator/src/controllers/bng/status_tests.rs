@@ -36,6 +36,7 @@ fn word(revision: &str, bad: &str) -> Word {
         "LeasesReconciled",
         "PoliciesFound",
         "ShapingAvailable",
+        "CoaListening",
     ];
     let conditions: Vec<_> = kinds
         .iter()
