@@ -251,8 +251,11 @@ impl Attributes {
     }
 }
 
+/// An attribute's type and content.
+pub type Typed<'a> = (u8, &'a [u8]);
+
 /// The vendor and its attributes in the content of a Vendor-Specific attribute (RFC 2865 §5.26).
-pub fn vendor_attributes(content: &[u8]) -> Result<(u32, Vec<(u8, &[u8])>), Drop> {
+pub fn vendor_attributes(content: &[u8]) -> Result<(u32, Vec<Typed<'_>>), Drop> {
     let (vendor, list) = content.split_first_chunk().ok_or(Drop::RadiusMalformed)?;
     Ok((u32::from_be_bytes(*vendor), walk(list).collect::<Result<_, _>>()?))
 }
