@@ -11,12 +11,8 @@ mod packet;
 #[cfg(test)]
 mod tests;
 
-<<<<<<< HEAD
-pub use attributes::{Attribute, Attributes, TooLong, attr, vendor, vendor_attributes};
-pub use dictionary::{Definition, Dictionary, DictionaryError, DictionaryProblem, Form, Place};
-=======
 pub use attributes::{Attribute, Attributes, TooLong, Typed, attr, vendor, vendor_attributes};
->>>>>>> e73c0ea (wire: a vendor's attributes)
+pub use dictionary::{Definition, Dictionary, DictionaryError, DictionaryProblem, Form, Place};
 pub use packet::{
     AUTHENTICATOR, Authenticator, Code, Packet, Request, RequireMessageAuthenticator, access_request,
     accounting_request, dynamic_request, identifier_of, reply, status_request, verify_request, verify_response,
