@@ -76,6 +76,7 @@ fn request(port: u8, line: u8) -> DhcpMessage {
         kind: DhcpKind::Request,
         xid: port.into(),
         hops: 1,
+        broadcast: false,
         chaddr: MacAddr([2, 0, 0x5e, 0, 0, port]),
         ciaddr: Ipv4Addr::UNSPECIFIED,
         yiaddr: Ipv4Addr::UNSPECIFIED,
