@@ -30,7 +30,18 @@ pub fn protected_networks(lab: &Lab) -> Result<(), String> {
         let script = format!("timeout 2 bash -c 'exec 3<>/dev/tcp/{host}/{port}'");
         ensure(lab.exec("sub-01", &["sh", "-c", &script]).is_err(), || format!("a subscriber opened {host}:{port}"))?;
     }
-    Ok(())
+    // CoA, UDP: nothing is heard of it on the other side, not even that it is refused.
+    let heard = || -> Result<u64, String> {
+        let metrics = lab.exec("bng-01", &["curl", "-s", "--max-time", "5", "http://10.231.0.11:9100/metrics"])?;
+        let line = metrics.lines().find(|line| line.contains("coa-unlisted-source"));
+        Ok(line.and_then(|line| line.rsplit(' ').next()?.parse().ok()).unwrap_or_default())
+    };
+    for host in ["10.231.0.11", "10.231.11.1"] {
+        let _ = lab.exec("sub-01", &["bash", "-c", &format!("echo x > /dev/udp/{host}/3799")]);
+    }
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    let count = heard()?;
+    ensure(count == 0, || format!("{count} datagrams of a subscriber's reached the CoA port"))
 }
 
 /// An octet counter of a session.

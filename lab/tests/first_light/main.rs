@@ -4,6 +4,7 @@
 //! lab: `cargo test -p lastmile-lab --features e2e --test first_light`.
 
 mod causes;
+mod coa;
 mod gateway;
 mod kubernetes;
 mod lab;
@@ -47,6 +48,8 @@ const CHECKS: &[(&str, Check)] = &[
     ("a_second_lab_is_refused", restart::second_lab),
     ("kubectl_get_sessions_watches", kubernetes::watch),
     ("accounting_follows_the_counters", life::interim),
+    ("coa_changes_the_policy_of_a_live_session", coa::filter_id_changes_live),
+    ("a_disconnect_request_ends_a_session", coa::disconnects),
     ("a_release_moves_the_session_to_history", life::release),
     ("kubectl_delete_session_disconnects", life::delete_session),
     ("a_lease_that_runs_out_is_lost_carrier", causes::lease_runs_out),

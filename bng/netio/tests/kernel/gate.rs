@@ -151,6 +151,7 @@ fn subscribers_reach_nothing_they_should_not() {
     gate.apply(&[ADMIT]).unwrap();
     assert_eq!(send(&bench, "subscriber", "host", PROTECTED, 5000, 3), 0, "a protected network");
     assert_eq!(send(&bench, "subscriber", "gateway", GATEWAY, 10_250, 3), 0, "a port of the gateway");
+    assert_eq!(send(&bench, "subscriber", "gateway", GATEWAY, 3_799, 3), 0, "CoA");
     assert_eq!(send(&bench, "subscriber", "host", HOST, 67, 3), 0, "DHCP is not forwarded");
     let ping = |from: &str, to| {
         bench.within_async(from, async move || {
