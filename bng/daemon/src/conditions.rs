@@ -12,7 +12,7 @@ pub struct Conditions {
 pub const DHCP_REACHABLE: &str = "DhcpReachable";
 
 /// The types, in the order in which they are shown.
-const KINDS: [&str; 10] = [
+const KINDS: [&str; 11] = [
     "ConfigApplied",
     "LinksReady",
     "PoolsMatch",

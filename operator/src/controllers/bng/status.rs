@@ -11,7 +11,7 @@ use crate::{endpoint, observe::Observation};
 /// A gateway that has not answered for so long is Unreachable.
 const PATIENCE: SignedDuration = SignedDuration::from_secs(5);
 /// The conditions that the gateway itself reports, besides ConfigApplied.
-const REPORTED: [&str; 9] = [
+const REPORTED: [&str; 10] = [
     "LinksReady",
     "PoolsMatch",
     "DhcpReachable",
