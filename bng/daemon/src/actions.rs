@@ -96,6 +96,19 @@ impl Driver {
                 self.plane.limits.forget(ip);
             }
             Action::Evict { session, ip } => self.evict_together(&mut vec![(session, ip)], next),
+            Action::Watch { ip } => {
+                let watched = self.plane.gate.watch(ip);
+                self.gate_answered(watched);
+            }
+            Action::Unwatch { ip } => {
+                let unwatched = self.plane.gate.unwatch(ip);
+                self.gate_answered(unwatched);
+            }
+            Action::ReadStirred => {
+                let stirred = self.plane.gate.stirred();
+                let stirred = self.gate_answered(stirred).unwrap_or_default();
+                next.extend(stirred.into_iter().map(|ip| Input::Stirred { ip }));
+            }
             Action::ReadCounters(Some(ip)) => match self.plane.gate.read(ip) {
                 Ok(Some(admitted)) => next.push_back(Input::Counters(vec![reading(admitted)])),
                 Ok(None) => {}
@@ -145,13 +158,12 @@ impl Driver {
 
     /// The final counters, where something was evicted.
     fn change_gate(&mut self, change: Change) -> Option<lastmile_types::Counters> {
-        match self.plane.gate.apply(&[change]) {
-            Ok(finals) => finals.first().map(|last| last.counters),
-            Err(error) => {
-                self.gate_failed(&error);
-                None
-            }
-        }
+        let finals = self.plane.gate.apply(&[change]);
+        self.gate_answered(finals)?.first().map(|last| last.counters)
+    }
+
+    fn gate_answered<T>(&mut self, answer: Result<T, lastmile_netio::Error>) -> Option<T> {
+        answer.inspect_err(|error| self.gate_failed(error)).ok()
     }
 
     pub(crate) fn gate_failed(&mut self, error: &lastmile_netio::Error) {

@@ -120,6 +120,7 @@ impl Machine {
         });
         let Some((changed, state, timed_out, interim)) = seen else { return };
         if timed_out {
+            self.doze(now, id, effects);
             return self.stop(now, id, TerminateCause::IdleTimeout, "no upload for the idle time", effects);
         }
         if !changed && !interim {

@@ -65,6 +65,7 @@ impl Machine {
             }
             self.stop(now, id, cause, detail, effects);
         }
+        self.replace_sleepers(lease, effects);
         if let Some(id) = self.table.by_ip(lease.ip).map(|session| session.id) {
             self.stop(now, id, TerminateCause::NasRequest, "the address was given to another device", effects);
         }

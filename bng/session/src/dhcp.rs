@@ -9,6 +9,7 @@ use crate::{
     exchange::Exchange,
     input::{DhcpKind, DhcpMessage, RelayInfo, Side},
     machine::Machine,
+    renewal::Holder,
     session::Path,
     time::Now,
 };
@@ -122,8 +123,13 @@ impl Machine {
     }
 
     /// Whether this client has a session with this address.
-    pub(crate) fn holds(&self, key: &SessionKey, ip: Ipv4Addr) -> bool {
+    pub(crate) fn online(&self, key: &SessionKey, ip: Ipv4Addr) -> bool {
         self.table.by_key(key).is_some_and(|session| session.ip == ip)
+    }
+
+    /// Whether this address is this client's: he has a session with it, or sleeps.
+    fn holds(&self, key: &SessionKey, ip: Ipv4Addr) -> bool {
+        self.online(key, ip) || self.dormants.get(ip).is_some_and(|dormant| dormant.key == *key)
     }
 
     /// A relay that adds option 82 to what subscribers send unicast, or a DECLINE.
@@ -137,14 +143,15 @@ impl Machine {
     ) {
         let released = message.kind == DhcpKind::Release;
         let address = if released { Some(message.ciaddr) } else { message.requested_ip };
-        let Some(session) = self.table.by_key(key).filter(|session| Some(session.ip) == address) else {
+        let holder = address.and_then(|address| self.holder(address)).filter(|holder| holder.key == *key);
+        let (Some(address), Some(Holder { session, server, .. })) = (address, holder) else {
             return effects.drop(Dropped::NotTheHolder);
         };
-        let (id, server) = (session.id, session.server);
         if !released && !self.may_decline(now, &key.attachment) {
             return effects.drop(Dropped::TooManyDeclines);
         }
         effects.act(Action::ToServer { server, edit: self.towards_server(path) });
+        let Some(id) = session else { return drop(self.forget(address, effects)) };
         if released {
             self.stop(now, id, TerminateCause::UserRequest, "DHCPRELEASE", effects);
         } else {

@@ -89,6 +89,18 @@ pub enum Action {
     },
     /// Change the terms of an open gate (limits, their enforcement, the garden); its counters run on.
     SetLimits(Admission),
+    /// Keep an address out, and notice what comes from it; again is no change.
+    Watch {
+        /// The address.
+        ip: Ipv4Addr,
+    },
+    /// Notice it no more; one that is not watched is fine.
+    Unwatch {
+        /// The address.
+        ip: Ipv4Addr,
+    },
+    /// Say from which watched addresses something came; answered by one `Input::Stirred` for each.
+    ReadStirred,
     /// Read counters; answered by `Input::Counters`. `None` = of everybody.
     ReadCounters(Option<Ipv4Addr>),
     /// Ping a router; answered by `Input::Ping`.

@@ -42,6 +42,11 @@ pub enum Input {
         /// Final.
         counters: Option<Counters>,
     },
+    /// Something came from an address that is watched ([`crate::Action::Watch`]).
+    Stirred {
+        /// The address.
+        ip: Ipv4Addr,
+    },
     /// `next_deadline` is reached.
     Timer,
     /// Somebody wants a session ended.

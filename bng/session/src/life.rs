@@ -10,7 +10,7 @@ use lastmile_types::{
 };
 
 use crate::{
-    accounting::AccountingKind,
+    accounting::{AccountingKind, POLL_MS},
     auth::user_name,
     effect::{Action, Effects},
     input::Grant,
@@ -80,6 +80,9 @@ impl Machine {
             orders: Vec::new(),
         };
         let snapshot = session.snapshot(now.boot_ms);
+        if self.table.len() == 0 {
+            self.poll_ms = now.boot_ms + POLL_MS; // nobody's counters were read for a while
+        }
         self.table.insert(session);
         self.say(now, Event::SessionStart(Box::new(snapshot)), effects);
         self.authenticate(id, effects);
@@ -209,6 +212,7 @@ impl Machine {
                 self.account_all(now, AccountingKind::Off, effects);
             }
         }
+        self.forget_all(effects);
         for id in self.table.ids() {
             self.stop_at(now, id, TerminateCause::AdminReboot, "the gateway is drained", now.boot_ms, effects);
         }

@@ -9,6 +9,7 @@ use lastmile_types::{
 use crate::{
     accounting,
     claim::HoldDown,
+    dormant::Dormants,
     effect::{Action, Effects},
     exchange::Exchanges,
     input::{Input, Load, Settings},
@@ -32,6 +33,7 @@ pub struct Machine {
     pub(crate) exchanges: Exchanges,
     pub(crate) routers: Routers,
     pub(crate) tombstones: Tombstones,
+    pub(crate) dormants: Dormants,
     pub(crate) reconciler: Reconciler,
     pub(crate) policies: Policies,
     pub(crate) servers: Servers,
@@ -54,6 +56,7 @@ impl Machine {
             exchanges: Exchanges::default(),
             routers: Routers::restore(snapshot.routers),
             tombstones: Tombstones::restore(snapshot.tombstones),
+            dormants: Dormants::restore(snapshot.dormant),
             reconciler: Reconciler::default(),
             policies: Policies::default(),
             servers: Servers::default(),
@@ -77,6 +80,7 @@ impl Machine {
             Input::Auth { session, attempt, answer } => self.on_auth(now, session, attempt, answer, effects),
             Input::Counters(readings) => self.on_readings(now, &readings, effects),
             Input::Evicted { session, counters } => self.on_evicted(now, session, counters, effects),
+            Input::Stirred { ip } => self.on_stirred(now, ip, effects),
             Input::Timer => self.on_timer(now, effects),
             Input::Disconnect { session, order, detail } => self.on_disconnect(now, session, order, detail, effects),
             Input::Coa(request) => self.on_coa(now, *request, effects),
@@ -97,8 +101,15 @@ impl Machine {
     /// Boot time at which [`Input::Timer`] is wanted.
     pub fn next_deadline(&self) -> Option<u64> {
         let poll = (self.table.len() > 0).then_some(self.poll_ms);
-        let others = [self.routers.next_deadline(), self.policies.next_deadline(), self.servers.next_deadline()];
-        [self.table.next_deadline(), poll].into_iter().chain(others).flatten().min()
+        let dues = [
+            self.table.next_deadline(),
+            poll,
+            self.routers.next_deadline(),
+            self.policies.next_deadline(),
+            self.servers.next_deadline(),
+            self.dormants.next_deadline(),
+        ];
+        dues.into_iter().flatten().min()
     }
 
     /// All that has to survive.
@@ -111,6 +122,7 @@ impl Machine {
             sessions: self.table.iter().map(|session| (session.id, session.clone())).collect(),
             routers: self.routers.snapshot(),
             tombstones: self.tombstones.snapshot(),
+            dormant: self.dormants.snapshot(),
         }
     }
 
@@ -187,6 +199,7 @@ impl Machine {
             }
         }
         let liveness_ms = u64::from(self.settings.config.routers.liveness_seconds) * 1000;
+        self.look_at_dormants(now, effects);
         self.probe_servers(now, effects);
         for (router, address) in self.routers.due(now.boot_ms, liveness_ms) {
             effects.act(Action::Ping { router, address });

@@ -352,6 +352,7 @@ impl Machine {
         self.reconciler.questions.remove(&ip);
         self.reconciler.refused.remove(&ip);
         self.tombstones.set(ip, None, effects);
+        self.forget(ip, effects);
     }
 
     /// A device that was replaced or moved leaves a lease behind, which would keep its address from others.

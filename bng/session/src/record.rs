@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use lastmile_types::{Event, SessionId};
 use serde::{Deserialize, Serialize};
 
-use crate::{accounting::AccountingRecord, router::Router, session::Session, tombstone::Tombstone};
+use crate::{accounting::AccountingRecord, dormant::Dormant, router::Router, session::Session, tombstone::Tombstone};
 
 /// What one input changed, said and owes. Applying records in order to a [`Snapshot`] rebuilds the machine.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -44,6 +44,13 @@ pub enum Change {
     Router(Box<Router>),
     /// A drain was ordered.
     Draining(bool),
+    /// A subscriber who was stopped for being idle, or (`None`) is so no more.
+    Dormant {
+        /// His address.
+        ip: Ipv4Addr,
+        /// What he needs to come back.
+        dormant: Option<Box<Dormant>>,
+    },
     /// A lease whose session was ended here on purpose, or (`None`) may have one again.
     Tombstone {
         /// Its address.
@@ -84,6 +91,9 @@ pub struct Snapshot {
     /// Leases whose sessions were ended here on purpose, by address.
     #[serde(skip_serializing_if = "std::collections::BTreeMap::is_empty")]
     pub tombstones: std::collections::BTreeMap<Ipv4Addr, Tombstone>,
+    /// Subscribers who were stopped for being idle, by address.
+    #[serde(skip_serializing_if = "std::collections::BTreeMap::is_empty")]
+    pub dormant: std::collections::BTreeMap<Ipv4Addr, Dormant>,
 }
 
 impl Snapshot {
@@ -102,6 +112,12 @@ impl Snapshot {
                     self.routers.insert(router.name.clone(), (**router).clone());
                 }
                 Change::Draining(draining) => self.draining = *draining,
+                Change::Dormant { ip, dormant: Some(dormant) } => {
+                    self.dormant.insert(*ip, (**dormant).clone());
+                }
+                Change::Dormant { ip, dormant: None } => {
+                    self.dormant.remove(ip);
+                }
                 Change::Tombstone { ip, tombstone: Some(tombstone) } => {
                     self.tombstones.insert(*ip, *tombstone);
                 }

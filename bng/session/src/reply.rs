@@ -11,6 +11,7 @@ use crate::{
     input::{DhcpKind, DhcpMessage},
     life::Lease,
     machine::Machine,
+    renewal::Holder,
     servers::PROBE_MAC,
     time::Now,
 };
@@ -35,7 +36,7 @@ impl Machine {
                     return effects.drop(Dropped::UselessAck);
                 };
                 self.exchanges.close(message.xid, message.chaddr);
-                if !self.holds(&lease.key, lease.ip) && !self.claim(now, &lease.key) {
+                if !self.online(&lease.key, lease.ip) && !self.claim(now, &lease.key) {
                     return effects.drop(Dropped::HeldDown);
                 }
                 effects.act(self.reply(server, message, &exchange));
@@ -69,13 +70,16 @@ impl Machine {
         })
     }
 
-    /// A NAK of the session's own address ends it; of another address, only the attempt.
+    /// A NAK of the session's own address ends it, and a sleeper's sleep; of another address, only the attempt.
     fn refused(&mut self, now: Now, message: &DhcpMessage, exchange: Exchange, effects: &mut Effects) {
         let key = SessionKey { attachment: exchange.attachment, mac: message.chaddr };
-        let own =
-            self.table.by_key(&key).filter(|session| Some(session.ip) == exchange.address).map(|session| session.id);
-        if let Some(id) = own {
-            self.stop(now, id, TerminateCause::NasRequest, "DHCPNAK", effects);
+        let own = exchange.address.and_then(|ip| Some((ip, self.holder(ip)?))).filter(|(_, holder)| holder.key == key);
+        match own {
+            Some((_, Holder { session: Some(id), .. })) => {
+                self.stop(now, id, TerminateCause::NasRequest, "DHCPNAK", effects);
+            }
+            Some((ip, Holder { session: None, .. })) => drop(self.forget(ip, effects)),
+            None => {}
         }
     }
 

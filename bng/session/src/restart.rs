@@ -28,6 +28,7 @@ impl Machine {
         for ip in elements.into_keys() {
             effects.act(Action::EvictStray { ip });
         }
+        self.watch_again(now, started.same_boot, effects);
         self.apply_policies(now, effects);
     }
 

@@ -80,8 +80,7 @@ impl Machine {
             return Class::Discover;
         }
         let key = SessionKey { attachment: attachment.clone(), mac: message.chaddr };
-        let online = self.table.by_key(&key).is_some_and(|session| session.ip == message.ciaddr);
-        if online { Class::Renewal } else { Class::Request }
+        if self.online(&key, message.ciaddr) { Class::Renewal } else { Class::Request }
     }
 
     /// Takes the tokens; says why not.

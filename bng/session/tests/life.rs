@@ -5,6 +5,7 @@ mod world;
 use lastmile_session::*;
 use lastmile_types::{
     SessionId,
+    config::{Trust, TrustMode},
     session::{AuthState, SessionState},
 };
 use world::{KEA, World, address};
@@ -197,6 +198,10 @@ fn what_is_not_believed_is_dropped_under_its_label() {
         (DhcpMessage { side: Side::Server, ..good.clone() }, Dropped::ClientMessageFromServer),
         (world.server(DhcpKind::Ack, IP, 1), Dropped::Unsolicited),
         (
+            DhcpMessage { relay_info: good.relay_info.clone(), ..world.unicast(DhcpKind::Request, IP, 1) },
+            Dropped::UntrustedOption82,
+        ),
+        (
             DhcpMessage { source_ip: [10, 231, 1, 9].into(), ..world.server(DhcpKind::Ack, IP, 1) },
             Dropped::UnlistedServer,
         ),
@@ -206,6 +211,38 @@ fn what_is_not_believed_is_dropped_under_its_label() {
         assert_eq!(world.dropped(), Some(label));
     }
     assert!(world.events.is_empty());
+}
+
+#[test]
+fn option_82_past_the_relay_is_believed_where_it_says_what_the_relay_said() {
+    let mut world = World::new();
+    world.online(1, IP, 1);
+    let said = |world: &World, port| DhcpMessage {
+        relay_info: world.client(DhcpKind::Discover, port, 1).relay_info,
+        ..world.unicast(DhcpKind::Request, IP, 1)
+    };
+    world.dhcp(said(&world, 2));
+    assert_eq!(world.dropped(), Some(Dropped::UntrustedOption82));
+    world.dhcp(said(&world, 1));
+    assert!(matches!(world.actions[..], [Action::ToServer { .. }]), "{:?}", world.actions);
+}
+
+#[test]
+fn only_declared_routers_are_believed_where_the_configuration_says_so() {
+    let mut world = World::new();
+    world.online(1, IP, 1);
+    let mut settings = world::settings();
+    settings.config.trust =
+        Trust { mode: TrustMode::ListedOnly, routers: vec!["ar-02".to_owned()], ..Trust::default() };
+    world.input(Input::Config(Box::new(settings.clone())));
+    for message in [world.client(DhcpKind::Discover, 1, 1), world.unicast(DhcpKind::Request, IP, 1)] {
+        world.dhcp(message);
+        assert_eq!(world.actions, [Action::Drop(Dropped::UnlistedRouter)]);
+    }
+    settings.config.trust.routers.push("ar-01".to_owned());
+    world.input(Input::Config(Box::new(settings)));
+    world.renewal(IP, 1);
+    assert!(world.actions.iter().any(|action| matches!(action, Action::Reply { .. })));
 }
 
 #[test]

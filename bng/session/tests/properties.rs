@@ -20,6 +20,8 @@ enum Step {
     Renew { ip: u8, mac: u8 },
     Release { ip: u8, mac: u8 },
     Nak { port: u8, mac: u8, ip: u8 },
+    Decline { port: u8, ip: u8, mac: u8 },
+    PerCircuit(u32),
     Accept(bool),
     Reject,
     NoAnswer,
@@ -72,6 +74,8 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (port.clone(), ip.clone(), mac.clone(), 0..500_i64)
             .prop_map(|(port, ip, mac, age)| Step::Kea { port, ip, mac, age }),
         1 => ip.clone().prop_map(Step::Forgotten),
+        1 => (port.clone(), ip.clone(), mac.clone()).prop_map(|(port, ip, mac)| Step::Decline { port, ip, mac }),
+        1 => (1..=2_u32).prop_map(Step::PerCircuit),
         4 => Just(Step::Pass),
         1 => any::<bool>().prop_map(Step::KeaDown),
         1 => (port, mac, ip.clone()).prop_map(|(port, mac, ip)| Step::Nak { port, mac, ip }),
@@ -100,6 +104,15 @@ fn take(world: &mut World, step: Step) {
                 DhcpMessage { requested_ip: Some(world::address(ip)), ..world.client(DhcpKind::Request, port, mac) };
             world.dhcp(request);
             world.dhcp(world.server(DhcpKind::Nak, 0, mac));
+        }
+        Step::Decline { port, ip, mac } => {
+            let requested_ip = Some(world::address(ip));
+            world.dhcp(DhcpMessage { requested_ip, ..world.client(DhcpKind::Decline, port, mac) });
+        }
+        Step::PerCircuit(count) => {
+            let mut settings = world.machine.settings().clone();
+            settings.config.sessions_per_circuit = count;
+            world.input(Input::Config(Box::new(settings)));
         }
         Step::Accept(gold) => drop(world.accept(if gold { "gold" } else { "basic" })),
         Step::Reject => drop(world.answer(AuthAnswer::Reject { message: String::new() })),
@@ -228,6 +241,14 @@ fn holds(world: &World) -> Result<(), TestCaseError> {
         world.machine.sessions().filter(|session| session.admitted).map(|session| session.ip).collect();
     prop_assert_eq!(admitted.len(), world.gate.len(), "the kernel and the machine disagree");
     prop_assert!(admitted.iter().all(|ip| world.gate.contains_key(ip)));
+    let mut per_circuit: BTreeMap<_, usize> = BTreeMap::new();
+    for session in world.machine.sessions().filter(|session| session.ending.is_none()) {
+        *per_circuit.entry(&session.key.attachment).or_default() += 1;
+    }
+    prop_assert!(per_circuit.values().all(|count| *count <= 2), "sessions of a circuit leak");
+    let dormant: Vec<_> = world.machine.dormant().collect();
+    prop_assert_eq!(&dormant, &world.watched.keys().copied().collect::<Vec<_>>(), "the kernel watches others");
+    prop_assert!(dormant.iter().all(|ip| world.machine.sessions().all(|one| one.ip != *ip || one.ending.is_some())));
     Ok(())
 }
 
@@ -300,6 +321,7 @@ fn journal_is_enough(world: &World) -> Result<(), TestCaseError> {
     prop_assert_eq!((live.last_seq, live.last_accounting), (replayed.last_seq, replayed.last_accounting));
     prop_assert_eq!(live.draining, replayed.draining);
     prop_assert_eq!(live.tombstones, replayed.tombstones);
+    prop_assert_eq!(live.dormant, replayed.dormant);
     Ok(())
 }
 

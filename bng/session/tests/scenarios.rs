@@ -8,7 +8,7 @@ mod world;
 use std::{env, fs, path::Path};
 
 use lastmile_session::*;
-use lastmile_types::config::{OnReject, Policy, WalledGarden};
+use lastmile_types::config::{OnReject, Policy, Trust, TrustMode, WalledGarden};
 use world::{World, address, bridged::bridged};
 
 const IP: u8 = 50;
@@ -171,6 +171,130 @@ const SCENARIOS: &[Scenario] = &[
         let target = Target { user_name: Some("bng-01".to_owned()), ..Target::default() };
         coa(world, target, CoaWish::Disconnect { detail: String::new() });
     }),
+    ("listed_only", |world| {
+        let mut settings = world.machine.settings().clone();
+        settings.config.trust =
+            Trust { mode: TrustMode::ListedOnly, routers: vec!["ar-02".to_owned()], ..Trust::default() };
+        world.input(Input::Config(Box::new(settings.clone())));
+        world.dora(1, IP, 1);
+        settings.config.trust.routers.push("ar-01".to_owned());
+        world.input(Input::Config(Box::new(settings)));
+        world.online(1, IP, 1);
+    }),
+    ("shed", |world| {
+        for _ in 0..25 {
+            world.dhcp(world.client(DhcpKind::Discover, 1, 1));
+        }
+        world.online(2, IP, 2); // another circuit's is served
+    }),
+    ("held_down", |world| {
+        world.online(1, IP, 1);
+        for turn in 0..7 {
+            world.boot_ms += 500;
+            world.dora(1, IP + 1 - turn % 2, 2 - turn % 2);
+        }
+        world.sleep(31_000);
+        world.dora(1, IP, 1);
+    }),
+    ("several_sessions_per_circuit", |world| {
+        let mut settings = world.machine.settings().clone();
+        settings.config.sessions_per_circuit = 2;
+        world.input(Input::Config(Box::new(settings)));
+        for mac in 1..=3 {
+            world.boot_ms += 1_000;
+            world.online(1, IP + mac, mac);
+        }
+    }),
+    ("decline", |world| {
+        online_with_traffic(world);
+        let decline = DhcpMessage { requested_ip: Some(address(IP)), ..world.client(DhcpKind::Decline, 1, 1) };
+        world.dhcp(decline);
+    }),
+    ("inform", |world| {
+        online_with_traffic(world);
+        world.dhcp(world.unicast(DhcpKind::Inform, IP, 1));
+        world.dhcp(DhcpMessage { lease_seconds: None, ..world.server(DhcpKind::Ack, 0, 1) });
+    }),
+    ("nak_of_another_address", |world| {
+        online_with_traffic(world);
+        let request = DhcpMessage { requested_ip: Some(address(99)), ..world.client(DhcpKind::Request, 1, 1) };
+        world.dhcp(request);
+        world.dhcp(world.server(DhcpKind::Nak, 0, 1));
+    }),
+    ("release_by_strangers", |world| {
+        online_with_traffic(world);
+        world.dhcp(world.unicast(DhcpKind::Release, IP, 2));
+        world.dhcp(DhcpMessage { source_ip: address(IP + 1), ..world.unicast(DhcpKind::Release, IP, 1) });
+        world.dhcp(DhcpMessage { ciaddr: address(IP), ..world.client(DhcpKind::Release, 2, 1) });
+    }),
+    ("quarantine", |world| {
+        let other = [10, 231, 1, 3].into();
+        let mut settings = world.machine.settings().clone();
+        settings.config.dhcp.servers.push(other);
+        world.input(Input::Config(Box::new(settings)));
+        for port in 1..=3 {
+            world.online(port, IP + port, port); // the one server answers, the other does not
+        }
+        world.sleep(7_000);
+        world.dhcp(world.client(DhcpKind::Discover, 4, 4));
+        world.dhcp(DhcpMessage { source_ip: other, server_id: Some(other), ..world.server(DhcpKind::Offer, 60, 9) });
+        world.dhcp(world.client(DhcpKind::Discover, 5, 5));
+    }),
+    ("renewal_without_answer", |world| {
+        online_with_traffic(world);
+        world.sleep(300_000);
+        world.dhcp(world.unicast(DhcpKind::Request, IP, 1));
+        world.sleep(225_000);
+        world.dhcp(DhcpMessage { ciaddr: address(IP), ..world.client(DhcpKind::Request, 1, 1) }); // REBINDING
+        world.sleep(76_000);
+    }),
+    ("dormant", |world| {
+        world.dora(1, IP, 1);
+        world.accept("basic");
+        world.sleep(130_000);
+        world.traffic(IP, 100);
+        world.sleep(2_000);
+        world.accept("basic");
+    }),
+    ("kea_missed_session", |world| {
+        world.with_kea();
+        world.leased(1, IP, 1, 5, 600);
+        world.pass();
+        world.accept("gold");
+    }),
+    ("kea_zombie", |world| {
+        world.with_kea();
+        online_with_traffic(world);
+        world.boot_ms += 1_000;
+        world.pass();
+    }),
+    ("kea_moved", |world| {
+        world.with_kea();
+        online_with_traffic(world);
+        world.leased(1, IP, 1, 100, 600);
+        world.leased(1, IP + 1, 1, 2, 600);
+        world.boot_ms += 1_000;
+        world.pass();
+        world.accept("gold");
+    }),
+    ("kea_tombstone", |world| {
+        world.with_kea();
+        let session = online_with_traffic(world);
+        world.leased(1, IP, 1, 5, 600);
+        world.input(Input::Disconnect { session, order: 1, detail: "kubectl".to_owned() });
+        world.pass(); // the lease is dead to reconciliation
+        world.online(1, IP, 1); // but not to a DORA
+        world.pass();
+    }),
+    ("kea_down", |world| {
+        world.with_kea();
+        online_with_traffic(world);
+        world.boot_ms += 1_000;
+        world.kea = None;
+        world.input(Input::Leases(LeasePage { first: true, last: true, leases: Vec::new() }));
+        world.dhcp(world.unicast(DhcpKind::Request, IP + 1, 2));
+        world.sleep(60_000);
+    }),
 ];
 
 fn by_name() -> Target {
@@ -217,6 +341,8 @@ fn untrusted(world: &mut World) {
         DhcpMessage { source_ip: [10, 231, 11, 9].into(), ..discover.clone() },
         DhcpMessage { relay_info: None, ..discover.clone() },
         DhcpMessage { hops: 16, ..discover.clone() },
+        DhcpMessage { relay_info: discover.relay_info.clone(), ..world.unicast(DhcpKind::Request, IP, 1) },
+        DhcpMessage { relay_info: discover.relay_info.clone(), ..world.unicast(DhcpKind::Request, IP + 9, 1) },
         DhcpMessage { kind: DhcpKind::Ack, ..discover.clone() },
         DhcpMessage { side: Side::Server, ..discover.clone() },
         world.server(DhcpKind::Ack, 60, 2),

@@ -94,6 +94,11 @@ pub fn message(
     ip: Ipv4Addr,
     state: Option<&Element>,
 ) -> Message {
+    in_set(kind, flags, table, direction.set(), ip, state)
+}
+
+/// As [`message`], for an element of any set of addresses.
+pub fn in_set(kind: i32, flags: i32, table: &str, set: &str, ip: Ipv4Addr, state: Option<&Element>) -> Message {
     let mut element =
         Attributes::default().nest(NFTA_SET_ELEM_KEY, Attributes::default().octets(NFTA_DATA_VALUE, &ip.octets()));
     if let Some(state) = state {
@@ -104,18 +109,18 @@ pub fn message(
         element = element.nest(NFTA_SET_ELEM_EXPRESSIONS, list);
     }
     let attributes =
-        of_set(table, direction).nest(NFTA_SET_ELEM_LIST_ELEMENTS, Attributes::default().nest(NFTA_LIST_ELEM, element));
+        of_set(table, set).nest(NFTA_SET_ELEM_LIST_ELEMENTS, Attributes::default().nest(NFTA_LIST_ELEM, element));
     Message { kind, flags, family: libc::NFPROTO_IPV4, attributes }
 }
 
 /// A message about all elements.
 pub fn dump_message(table: &str, direction: Direction) -> Message {
-    let attributes = of_set(table, direction);
+    let attributes = of_set(table, direction.set());
     Message { kind: libc::NFT_MSG_GETSETELEM, flags: libc::NLM_F_DUMP, family: libc::NFPROTO_IPV4, attributes }
 }
 
-fn of_set(table: &str, direction: Direction) -> Attributes {
-    Attributes::default().text(NFTA_SET_ELEM_LIST_TABLE, table).text(NFTA_SET_ELEM_LIST_SET, direction.set())
+fn of_set(table: &str, set: &str) -> Attributes {
+    Attributes::default().text(NFTA_SET_ELEM_LIST_TABLE, table).text(NFTA_SET_ELEM_LIST_SET, set)
 }
 
 fn expression(name: &str, data: Attributes) -> Attributes {

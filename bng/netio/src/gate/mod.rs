@@ -8,6 +8,8 @@
 //! gateway's own link, in the subscriber's own (set `bound`). What does not is dropped and counted by router. Subscribers in the set
 //! `confined` reach only their walled garden, one set and one chain each.
 //!
+//! Addresses in the set `dormant` are shut out like everybody who is not admitted; their elements count what comes from them.
+//!
 //! Every base chain accepts by default and its rules match the subscriber interfaces only, so nothing else on the node is
 //! touched. Elements outlive the process: [`Gate::open`] adopts them and replaces the rules around them in one transaction.
 
@@ -23,6 +25,7 @@ mod adopt;
 mod change;
 pub(crate) mod classes;
 mod config;
+mod dormant;
 mod element;
 mod express;
 mod members;

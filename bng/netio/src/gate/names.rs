@@ -8,6 +8,8 @@ use lastmile_types::BngId;
 pub const CONFINED: &str = "confined";
 /// Address and MAC of each subscriber on the link.
 pub const BOUND: &str = "bound";
+/// Addresses that are shut out and watched.
+pub const DORMANT: &str = "dormant";
 /// An access router's MAC to its chain.
 pub const ROUTERS: &str = "routers";
 /// Of frames that come from no known router, or from nobody on the link.

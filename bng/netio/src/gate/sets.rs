@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 
 use lastmile_types::MacAddr;
 
-use super::names::{self, BOUND, CONFINED, ROUTERS};
+use super::names::{self, BOUND, CONFINED, DORMANT, ROUTERS};
 use crate::netlink::{Attributes, Message, attribute, attributes};
 
 // linux/netfilter/nf_tables.h
@@ -123,7 +123,7 @@ pub fn bound_of(key: &[u8]) -> Option<(Ipv4Addr, MacAddr)> {
 }
 
 /// The sets that every table has, besides those of its gardens; in the order of their creation.
-pub const ALWAYS: [&str; 4] = ["up", "down", CONFINED, BOUND];
+pub const ALWAYS: [&str; 5] = ["up", "down", CONFINED, BOUND, DORMANT];
 
 fn elements(octets: &[u8]) -> impl Iterator<Item = &[u8]> {
     let list = attribute(octets, NFTA_SET_ELEM_LIST_ELEMENTS).unwrap_or_default();

@@ -1,6 +1,7 @@
 //! The real kernel, in network namespaces of our own. Needs root.
 
 mod capture;
+mod dormant;
 mod garden;
 mod gate;
 mod guard;

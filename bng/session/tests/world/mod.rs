@@ -47,6 +47,8 @@ pub struct World {
     pub requests: Vec<AuthRequest>,
     /// What Kea has; `None` = it does not answer.
     pub kea: Option<BTreeMap<Ipv4Addr, KeaLease>>,
+    /// Watched addresses, and whether something came from there.
+    pub watched: BTreeMap<Ipv4Addr, bool>,
     /// Questions to Kea stay open.
     pub keep_questions: bool,
     /// Of the last input only.
@@ -73,6 +75,7 @@ impl World {
             accounting: Vec::new(),
             requests: Vec::new(),
             kea: None,
+            watched: BTreeMap::new(),
             keep_questions: false,
             actions: Vec::new(),
             recording: Vec::new(),
@@ -126,7 +129,15 @@ impl World {
         }
     }
 
-    fn act(&mut self, action: Action) -> Option<Input> {
+    fn act(&mut self, action: Action) -> Vec<Input> {
+        if action == Action::ReadStirred {
+            let stirred = self.watched.iter().filter(|(_, stirred)| **stirred);
+            return stirred.map(|(ip, _)| Input::Stirred { ip: *ip }).collect();
+        }
+        self.act_once(action).into_iter().collect()
+    }
+
+    fn act_once(&mut self, action: Action) -> Option<Input> {
         match action {
             Action::Authenticate(request) => {
                 self.requests.push(*request);
@@ -150,6 +161,14 @@ impl World {
             Action::EvictStray { ip } => {
                 self.gardens.remove(&ip);
                 self.gate.remove(&ip);
+                None
+            }
+            Action::Watch { ip } => {
+                self.watched.entry(ip).or_default();
+                None
+            }
+            Action::Unwatch { ip } => {
+                self.watched.remove(&ip);
                 None
             }
             Action::ReadCounters(Some(ip)) => {
@@ -335,6 +354,7 @@ impl World {
     /// The host rebooted a moment ago; the machine is made already.
     pub fn reboot(&mut self) {
         self.gate.clear();
+        self.watched.clear();
         // The wall clock of this world hangs on boot time: as little as possible of it is lost.
         self.boot_ms -= 1_000;
         self.started(false);
@@ -374,6 +394,8 @@ impl World {
         if let Some(counters) = self.gate.get_mut(&address(ip)) {
             *counters = *counters
                 + Counters { input_octets: octets, output_octets: octets, input_packets: 1, output_packets: 1 };
+        } else if let Some(stirred) = self.watched.get_mut(&address(ip)) {
+            *stirred = true;
         }
     }
 }

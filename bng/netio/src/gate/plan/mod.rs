@@ -3,7 +3,7 @@
 use super::{
     config::{GateConfig, Routers},
     element::Direction,
-    names::{self, CONFINED},
+    names::{self, CONFINED, DORMANT},
     term::{Term, ct},
 };
 use Term::{
@@ -122,12 +122,13 @@ fn forward(config: &GateConfig) -> Vec<Vec<Term>> {
 }
 
 /// The way out is checked first: the element's limit and counter are for packets that have one. Whom a garden confines conntrack
-/// follows, nobody else; where these may go was decided before.
+/// follows, nobody else; where these may go was decided before. What comes from an address that only sleeps is noticed.
 fn from_subscriber(config: &GateConfig) -> Vec<Vec<Term>> {
     let confined = garden::any(config).then(|| vec![Ct(ct::TRACKED), Goto(garden::LEAVING.to_owned())]);
     let ways = config.uplink.iter().chain(&config.subscriber);
     let admitted = ways.map(|name| vec![OifName(name.clone()), Admitted(Direction::Up), Return]);
-    confined.into_iter().chain(admitted).chain([vec![Counter, Drop]]).collect()
+    let shut_out = [vec![Term::From(DORMANT.to_owned()), Drop], vec![Counter, Drop]];
+    confined.into_iter().chain(admitted).chain(shut_out).collect()
 }
 
 fn to_subscriber(config: &GateConfig) -> Vec<Vec<Term>> {

@@ -28,7 +28,9 @@ pub fn elements(routers: &Routers) -> Vec<(MacAddr, String)> {
 
 /// Before anything else is looked at. The relays' DHCP was captured; whoever sends it has a source of his own.
 pub fn from_subscriber_raw(config: &GateConfig) -> Vec<Vec<Term>> {
-    let on_link = config.on_link().then(|| vec![SourceBound, Goto(GENUINE.to_owned())]);
+    // Nobody who sleeps is bound: what comes in his name is only noticed.
+    let on_link = [vec![SourceBound, Goto(GENUINE.to_owned())], vec![Term::From(names::DORMANT.to_owned()), Drop]];
+    let on_link = on_link.into_iter().filter(|_| config.on_link());
     [vec![Dhcp, Drop], vec![ByRouter]].into_iter().chain(on_link).chain([spoofed(names::UNKNOWN)]).collect()
 }
 
