@@ -55,7 +55,7 @@ impl Driver {
                     Ok(finals) => finals.iter().find(|last| last.ip == *ip).map(|last| last.counters),
                     Err(_) => self.change_gate(Change::Evict { ip: *ip }),
                 };
-                self.plane.limits.forget(*ip);
+                self.forget(*ip);
                 next.push_back(Input::Evicted { session: *session, counters });
             }
         }
@@ -87,13 +87,16 @@ impl Driver {
             Action::Authenticate(request) => self.authenticate(*request),
             Action::Admit(admission) => {
                 let terms = self.terms(&admission);
+                if terms.mac.is_some() {
+                    self.plane.pin(admission.ip, terms.mac);
+                }
                 self.change_gate(Change::Admit { ip: admission.ip, terms });
                 self.plane.limits.settle(&admission);
             }
             Action::SetLimits(admission) => self.set_limits(&admission),
             Action::EvictStray { ip } => {
                 self.change_gate(Change::Evict { ip });
-                self.plane.limits.forget(ip);
+                self.forget(ip);
             }
             Action::Evict { session, ip } => self.evict_together(&mut vec![(session, ip)], next),
             Action::Watch { ip } => {
@@ -154,6 +157,14 @@ impl Driver {
         let terms = self.terms(admission);
         self.change_gate(Change::SetTerms { ip: admission.ip, terms });
         self.plane.limits.settle(admission);
+    }
+
+    /// What else the kernel had of somebody who is shut out.
+    fn forget(&mut self, ip: Ipv4Addr) {
+        self.plane.limits.forget(ip);
+        if self.config.bng.access_mode == AccessMode::Bridged {
+            self.plane.pin(ip, None);
+        }
     }
 
     /// The final counters, where something was evicted.

@@ -195,6 +195,7 @@ impl Driver {
     /// Runs until `stop` resolves; then everything is on the disk and the kernel's state stays as it is.
     pub async fn run(mut self, first: Input, stop: impl Future<Output = ()>) -> Result<(), JournalError> {
         self.input(first, None);
+        self.pin_all();
         self.measure();
         // One for each side: a select drops the future that loses, and must not share its room with the one that wins.
         let (mut from_subscribers, mut from_servers) = (Batch::new(), Batch::new());

@@ -21,6 +21,7 @@ pub mod leases;
 pub mod limits;
 mod next_hops;
 pub mod outbox;
+mod pins;
 pub mod plane;
 pub mod policies;
 pub mod probes;

@@ -19,7 +19,7 @@ use lastmile_types::{
     config::{self, AccessMode, BngConfig},
 };
 
-use crate::{limits::Limits, next_hops::NextHops};
+use crate::{limits::Limits, next_hops::NextHops, pins::Pins};
 
 /// The most subscribers at once.
 const SIZE: u32 = 131_072;
@@ -83,6 +83,8 @@ pub struct Plane {
     pub subscriber: Capture,
     /// Sends frames to subscribers on the gateway's own link.
     link: FrameSender,
+    /// Binds their addresses to their MACs.
+    pins: Pins,
     /// What DHCP servers send.
     pub server: Capture,
     /// Our address towards the DHCP servers.
@@ -176,6 +178,7 @@ impl Plane {
             raw: RawIp::open()?,
             subscriber: Capture::open(&wires.subscriber.name, Filter::DhcpFromClients)?,
             link: FrameSender::open(&wires.subscriber.name)?,
+            pins: Pins::open()?,
             server: Capture::open(&wires.dhcp.name, Filter::DhcpFromServers)?,
             dhcp_address: wires.dhcp.addresses.first().map_or(Ipv4Addr::UNSPECIFIED, ipnet::Ipv4Net::addr),
             own: all.iter().flat_map(|link| &link.addresses).map(ipnet::Ipv4Net::addr).collect(),
@@ -251,6 +254,11 @@ impl Plane {
     /// Our Ethernet address on the subscribers' link.
     pub fn link_address(&self) -> MacAddr {
         self.wires.subscriber.mac
+    }
+
+    /// Binds an address on the subscribers' link to a MAC, or binds it no longer.
+    pub fn pin(&self, ip: Ipv4Addr, mac: Option<MacAddr>) {
+        self.pins.set(self.wires.subscriber.index, ip, mac);
     }
 
     /// Hands packets to the kernel; returns how many it refused.

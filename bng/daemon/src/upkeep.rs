@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use jiff::Timestamp;
 use lastmile_session::{Input, Load, Settings};
 use lastmile_types::{
+    config::AccessMode,
     event::BngHealth,
     status::{AccountingState, BngStatus, Condition, DhcpServer, PolicyUse},
 };
@@ -87,9 +88,20 @@ impl Driver {
                     let settings = Settings { config: self.config.bng.clone(), own: self.plane.own.clone() };
                     self.input(Input::Config(Box::new(settings)), None);
                 }
+                if changed {
+                    self.pin_all();
+                }
                 self.conditions.set(Finding::good("LinksReady", "Ready", "all interfaces are up"));
             }
             Err(error) => self.conditions.set(Finding::bad("LinksReady", error.reason(), chain(&error))),
+        }
+    }
+
+    /// Binds everybody who is let through to his MAC: an interface that was away has forgotten it.
+    pub(crate) fn pin_all(&self) {
+        if self.config.bng.access_mode == AccessMode::Bridged {
+            let admitted = self.machine.sessions().filter(|session| session.admitted);
+            admitted.for_each(|session| self.plane.pin(session.ip, Some(session.key.mac)));
         }
     }
 

@@ -1,0 +1,98 @@
+//! Access mode Bridged: real clients, an access node's relay, the gateway's own program, real Kea, FreeRADIUS and Redis. Needs root;
+//! run under `lab services --`.
+
+mod bed;
+
+use std::net::{Ipv4Addr, SocketAddrV4};
+
+use bed::{Bed, hex, wait};
+use lastmile_netio::capture::FrameSender;
+use lastmile_types::MacAddr;
+use lastmile_wire::{
+    dhcp::{Builder, MessageType},
+    frame,
+};
+use nix::sys::signal::Signal;
+
+const STRANGER: MacAddr = MacAddr([2, 0, 0, 0, 0, 0x99]);
+
+#[test]
+fn an_access_node_says_where_subscribers_are() {
+    let mut bed = Bed::new();
+    bed.kea();
+    let first = bed.gateway(true);
+    wait("the gateway to say what it lacks", || bed.log("gateway").contains("GatewayAddressMissing"));
+    bed.gateway_addresses();
+    wait("the gateway", || bed.log("gateway").contains("the gateway is open"));
+    bed.relay();
+
+    bed.client("sub1", "dhclient");
+    let one = bed.bound("sub1");
+    let udhcpc = bed.client("sub2", "udhcpc");
+    let two = bed.bound("sub2");
+    assert_eq!((one.octets()[2], two.octets()[2]), (1, 2), "a full pool gives way to the other of the shared network");
+    for (address, circuit, line) in [(one, "ar-01|1/1", "line-01"), (two, "ar-01|1/2", "line-02")] {
+        let lease = bed.lease(address);
+        let option = [("01", circuit), ("02", line), ("0C", "bridged")]
+            .map(|(code, text)| format!("{code}{:02X}{}", text.len(), hex(text)));
+        assert!(lease.contains(&option.concat()), "{lease}");
+    }
+    wait("both to be let through", || bed.online("sub1") && bed.online("sub2"));
+    only_with_its_address_and_mac(&bed, two);
+
+    bed.signal(udhcpc, Signal::SIGUSR1);
+    wait("the renewal", || bed.log("sub2").matches("lease of").count() >= 2);
+
+    bed.killed(first);
+    assert!(bed.online("sub1") && bed.online("sub2"), "without the gateway");
+    bed.gateway(true);
+    wait("the gateway", || bed.log("gateway").matches("the gateway is open").count() == 2);
+    let log = bed.log("gateway");
+    assert!(log.lines().any(|line| line.contains("the gateway is open") && line.contains("adopted=2")), "{log}");
+    assert!(bed.online("sub1") && bed.online("sub2"), "after its restart");
+
+    bed.signal(udhcpc, Signal::SIGTERM);
+    wait("the release", || bed.lease(two).split(',').nth(3) == Some("0"));
+    wait("its end", || !bed.online("sub2"));
+    assert!(!bed.neighbour(two).contains("PERMANENT"), "{}", bed.neighbour(two));
+    assert!(bed.online("sub1"));
+    assert!(!bed.metrics().contains("untrusted"), "{}", bed.metrics());
+}
+
+/// The second subscriber's address and MAC belong together, for the gateway and in its neighbour table.
+fn only_with_its_address_and_mac(bed: &Bed, address: Ipv4Addr) {
+    let mac = bed.mac("sub2");
+    assert!(bed.neighbour(address).contains(&format!("{mac} PERMANENT")), "{}", bed.neighbour(address));
+    bed.ip("sub2", "link set eth0 address 02:00:00:00:00:99");
+    assert!(!bed.online("sub2"), "another MAC");
+    assert!(bed.neighbour(address).contains(&mac), "and the neighbour is whom it was");
+    bed.ip("sub2", &format!("link set eth0 address {mac}"));
+    assert!(bed.online("sub2"));
+    bed.ip("sub2", "addr add 100.64.2.200/32 dev eth0");
+    assert!(!bed.online_from("sub2", "100.64.2.200"), "an address that nobody leased");
+    assert!(bed.online_from("sub2", &address.to_string()));
+}
+
+#[test]
+fn without_an_access_node_option_82_is_a_subscribers_invention() {
+    let mut bed = Bed::new();
+    bed.kea();
+    bed.gateway_addresses();
+    bed.gateway(false);
+    wait("the gateway", || bed.log("gateway").contains("the gateway is open"));
+    bed.client("sub1", "udhcpc");
+    let address = bed.bound("sub1");
+    let mac = bed.mac("sub1");
+    let lease = bed.lease(address);
+    assert!(lease.contains(&hex(bed.access())) && lease.contains(&hex(&mac)), "{lease}");
+    wait("it to be let through", || bed.online("sub1"));
+
+    let option = [1, 1, b'x'];
+    let payload = Builder::new(MessageType::Discover, 7, STRANGER).option(82, &option).build();
+    bed.within("sub2", || {
+        let (from, to) = (SocketAddrV4::new([0; 4].into(), 68), SocketAddrV4::new([255; 4].into(), 67));
+        let frame = frame::ethernet(STRANGER, MacAddr([0xff; 6]), from, to, &payload).unwrap();
+        assert_eq!(FrameSender::open("eth0").unwrap().send(&[frame]).unwrap(), 1);
+    });
+    wait("the drop to be counted", || bed.metrics().contains("untrusted-option-82"));
+}
