@@ -12,7 +12,6 @@ use crate::{
     effect::{Action, Effects},
     input::Grant,
     machine::Machine,
-    policy::Terms,
     session::{Session, Waiting},
     time::Now,
 };
@@ -114,7 +113,7 @@ pub struct Patch {
     /// Class, all of them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub class: Vec<Octets>,
-    /// Limits; a direction without a rate stays as it is.
+    /// Limits, 0 = none; a direction of which nothing is said stays as it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rates: Option<Rates>,
 }
@@ -235,14 +234,11 @@ impl Machine {
         if unknown || patch.interim_seconds.is_some_and(|seconds| (1..INTERIM_MIN).contains(&seconds)) {
             return Err(ErrorCause::InvalidAttributeValue);
         }
-        let mut changed = Session { grant: patch.of(&session.grant), ..session.clone() };
-        if let Some(rates) = patch.rates {
-            changed.grant.rates = Some(merged(Terms::of(config, &changed).rates, rates));
-        }
-        if changed.grant == session.grant {
+        let grant = patch.of(&session.grant);
+        if grant == session.grant {
             return Ok(()); // it is so already
         }
-        self.table.edit(id, |session| session.grant = changed.grant);
+        self.table.edit(id, |session| session.grant = grant);
         self.comply(now, id, effects);
         if let Some(session) = self.table.get(id).cloned() {
             self.say_applied(now, &session, "CoA", effects);
@@ -266,7 +262,7 @@ impl Target {
 }
 
 impl Patch {
-    /// The grant with everything changed but the rates.
+    /// The grant with the changes.
     fn of(&self, grant: &Grant) -> Grant {
         let mut new = grant.clone();
         new.filter_id = self.filter_id.clone().or(new.filter_id);
@@ -275,6 +271,9 @@ impl Patch {
         new.interim_seconds = self.interim_seconds.or(new.interim_seconds);
         if !self.class.is_empty() {
             new.class.clone_from(&self.class);
+        }
+        if let Some(rates) = self.rates {
+            new.rates = Some(merged(new.rates.unwrap_or_default(), rates));
         }
         new
     }

@@ -188,6 +188,14 @@ fn a_change_is_said_enforced_and_outlives_restart_and_policy() {
     assert_eq!(change(&mut world, by_ip(IP), Patch { rates: Some(rates), ..Patch::default() }), Ok(()));
     let both = Rates { down_kbps: Some(1_000), up_kbps: Some(77), ..Rates::default() };
     assert_eq!(world.machine.session(id).unwrap().terms.rates, both, "a direction without a rate stays");
+    let lifted = Rates { down_kbps: Some(0), ..Rates::default() };
+    assert_eq!(change(&mut world, by_ip(IP), Patch { rates: Some(lifted), ..Patch::default() }), Ok(()));
+    let up = Rates { up_kbps: Some(77), ..Rates::default() };
+    assert_eq!(world.machine.session(id).unwrap().terms.rates, up, "0 lifts the policy's limit");
+    let burst = Rates { up_burst_kbit: Some(700), ..Rates::default() };
+    assert_eq!(change(&mut world, by_ip(IP), Patch { rates: Some(burst), ..Patch::default() }), Ok(()));
+    let up = Rates { up_burst_kbit: Some(700), ..up };
+    assert_eq!(world.machine.session(id).unwrap().terms.rates, up, "and stays lifted");
     let class = Patch { class: vec![Octets::from("c")], ..Patch::default() };
     assert_eq!(change(&mut world, by_ip(IP), class), Ok(()));
     assert_eq!(world.machine.session(id).unwrap().grant.class, [Octets::from("c")]);
@@ -201,7 +209,7 @@ fn a_change_is_said_enforced_and_outlives_restart_and_policy() {
     settings.config.policies[1].rates.down_kbps = Some(2);
     world.input(Input::Config(Box::new(settings)));
     let session = world.machine.session(id).unwrap();
-    assert_eq!((session.terms.policy.as_deref(), session.terms.rates), (Some("basic"), both));
+    assert_eq!((session.terms.policy.as_deref(), session.terms.rates), (Some("basic"), up));
 }
 
 #[test]

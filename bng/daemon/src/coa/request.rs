@@ -4,7 +4,9 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use lastmile_session::{CoaWish, ErrorCause, Patch, Target};
 use lastmile_types::Octets;
-use lastmile_wire::radius::{Attribute, Code, Packet, attr, vendor, vendor_attributes};
+use lastmile_wire::radius::{Attribute, Code, Packet, Place, attr, vendor, vendor_attributes};
+
+use crate::radius::{Limit, RateTable};
 
 /// What is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,13 +43,14 @@ impl Kind {
 }
 
 /// Whom the request is for, and what is to be done. A Disconnect-Request has identification only (RFC 5176 §3).
-pub fn decode(packet: &Packet, source: IpAddr) -> Result<(Target, CoaWish), ErrorCause> {
+/// Limits are what the table says, as in an Access-Accept.
+pub fn decode(packet: &Packet, source: IpAddr, rates: &RateTable) -> Result<(Target, CoaWish), ErrorCause> {
     let kind = Kind::of(packet);
     let mut reading =
-        Reading { kind, seen: Vec::new(), target: Target::default(), patch: Patch::default(), said: None };
+        Reading { kind, rates, seen: Vec::new(), target: Target::default(), patch: Patch::default(), said: None };
     packet.attributes.iter().try_for_each(|attribute| reading.attribute(attribute))?;
     let wish = match kind {
-        Kind::Change => CoaWish::Change(Box::new(reading.patch)),
+        Kind::Change => CoaWish::Change(Box::new(Patch { rates: rates.read(&packet.attributes), ..reading.patch })),
         Kind::Disconnect => CoaWish::Disconnect {
             detail: match reading.said {
                 None => format!("Disconnect-Request from {source}"),
@@ -58,8 +61,9 @@ pub fn decode(packet: &Packet, source: IpAddr) -> Result<(Target, CoaWish), Erro
     Ok((reading.target, wish))
 }
 
-struct Reading {
+struct Reading<'a> {
     kind: Kind,
+    rates: &'a RateTable,
     /// Types that may come once.
     seen: Vec<(u32, u8)>,
     target: Target,
@@ -68,7 +72,7 @@ struct Reading {
     said: Option<Octets>,
 }
 
-impl Reading {
+impl Reading<'_> {
     fn attribute(&mut self, attribute: &Attribute) -> Result<(), ErrorCause> {
         let value = attribute.value.as_bytes();
         match attribute.kind {
@@ -79,6 +83,7 @@ impl Reading {
                 return Ok(());
             }
             attr::VENDOR_SPECIFIC => return self.vendor_specific(value),
+            kind if self.limit(Place::Standard(kind), value)? => return Ok(()),
             _ => self.once(0, attribute.kind)?,
         }
         let target = &mut self.target;
@@ -116,6 +121,9 @@ impl Reading {
     fn vendor_specific(&mut self, content: &[u8]) -> Result<(), ErrorCause> {
         let (vendor, list) = vendor_attributes(content).map_err(|_| ErrorCause::InvalidRequest)?;
         for (kind, value) in list {
+            if self.limit(Place::Vendor { vendor, kind }, value)? {
+                continue;
+            }
             self.once(vendor, kind)?;
             match (vendor, kind) {
                 (vendor::ADSL_FORUM, vendor::AGENT_CIRCUIT_ID) => self.target.circuit_id = Some(value.into()),
@@ -124,6 +132,16 @@ impl Reading {
             }
         }
         Ok(())
+    }
+
+    /// Whether it is a limit. One that cannot be understood cannot be put in force.
+    fn limit(&self, place: Place, value: &[u8]) -> Result<bool, ErrorCause> {
+        match self.rates.judge(place, value) {
+            Limit::Not => Ok(false),
+            _ if self.kind == Kind::Disconnect => Err(ErrorCause::UnsupportedAttribute),
+            Limit::Understood => Ok(true),
+            Limit::Senseless => Err(ErrorCause::InvalidAttributeValue),
+        }
     }
 
     fn once(&mut self, vendor: u32, kind: u8) -> Result<(), ErrorCause> {

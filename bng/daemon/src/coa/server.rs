@@ -153,7 +153,7 @@ impl Server {
 
     /// A new request: it becomes an order, or is refused at once.
     async fn take(&mut self, socket: &UdpSocket, packet: Packet, key: Key, client: &Client, source: SocketAddr) {
-        let decoded = request::decode(&packet, source.ip());
+        let decoded = request::decode(&packet, source.ip(), &self.config.borrow().radius.rates);
         let ticket = Ticket { packet, key, source, secret: client.secret.clone() };
         let (target, wish) = match decoded {
             Ok(decoded) => decoded,

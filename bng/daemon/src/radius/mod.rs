@@ -22,7 +22,7 @@ use lastmile_types::config::{BngConfig, Recovery};
 use lastmile_wire::radius::Dictionary;
 
 pub use client::{Client, Delivery, Reachability};
-pub use rates::{RateError, RateTable};
+pub use rates::{Limit, RateError, RateTable};
 
 /// RADIUS as configured, secrets included.
 #[derive(Clone, PartialEq, Eq)]

@@ -89,6 +89,31 @@ impl RateTable {
     }
 }
 
+/// What one attribute is to the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limit {
+    /// No limit at all.
+    Not,
+    /// It says something of the limits.
+    Understood,
+    /// It stands where limits stand, and its value is none.
+    Senseless,
+}
+
+impl RateTable {
+    /// Whether a value at this place is read as a limit: who may not ignore what is not understood asks first.
+    pub fn judge(&self, place: Place, value: &[u8]) -> Limit {
+        let mut rows = self.rows.iter().filter(|row| row.place == place).peekable();
+        if rows.peek().is_none() {
+            Limit::Not
+        } else if rows.any(|row| row.understand(value).is_some()) {
+            Limit::Understood
+        } else {
+            Limit::Senseless
+        }
+    }
+}
+
 impl Row {
     fn find(name: &str, meaning: RateMeaning, dictionary: &Dictionary) -> Result<Self, RateError> {
         let found = dictionary.get(name).ok_or_else(|| RateError::Unknown(name.to_owned()))?;

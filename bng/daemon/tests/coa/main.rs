@@ -75,7 +75,9 @@ fn every_refusal_names_its_cause() {
     let live = "Framed-IP-Address = 100.64.1.51";
     for (kind, attributes, cause) in [
         ("coa", format!("{live}\nFramed-Route = '10.0.0.0/8'"), "Unsupported-Attribute"),
-        ("coa", format!("{live}\nFilter-Id = 'gold'\nCisco-AVPair = 'unknown=1'"), "Unsupported-Attribute"),
+        ("coa", format!("{live}\nFilter-Id = 'gold'\nERX-Service-Activate:1 = 'x'"), "Unsupported-Attribute"),
+        ("coa", format!("{live}\nMikrotik-Rate-Limit = 'fast'"), "Invalid-Attribute-Value"),
+        ("disconnect", format!("{live}\nWISPr-Bandwidth-Max-Down = 1000"), "Unsupported-Attribute"),
         ("disconnect", format!("{live}\nFilter-Id = 'gold'"), "Unsupported-Attribute"),
         ("disconnect", format!("{live}\nService-Type = Framed-User"), "Unsupported-Attribute"),
         ("coa", "Filter-Id = 'gold'".to_owned(), "Missing-Attribute"),
@@ -96,7 +98,7 @@ fn every_refusal_names_its_cause() {
         let nak = if kind == "coa" { "CoA-NAK" } else { "Disconnect-NAK" };
         assert_eq!(ask(&bed, kind, &attributes), format!("{nak} {cause}"), "{kind} {attributes}");
     }
-    for (kind, outcome, count) in [("coa", "nak-407", 2), ("disconnect", "nak-503", 1), ("disconnect", "nak-508", 1)] {
+    for (kind, outcome, count) in [("coa", "nak-407", 3), ("disconnect", "nak-503", 1), ("disconnect", "nak-508", 1)] {
         let name = format!("lastmile_bng_coa_requests_total{{kind=\"{kind}\",outcome=\"{outcome}\"}}");
         bed.eventually(&name, || bed.metric(&name) == Some(count));
     }
@@ -183,6 +185,12 @@ fn a_change_reaches_the_kernel_and_survives_kill_minus_nine() {
     let after = limits(&bed);
     assert!(after.contains("rate 125000 bytes") && !after.contains("rate 6250000"), "1 Mbit/s down: {after}");
 
+    // Limits as in an Access-Accept, of one direction; the other stays as the policy has it.
+    let rates = "User-Name = 'bng-01/line-01/ar-01|1%2F1'\nWISPr-Bandwidth-Max-Up = 3000000";
+    assert_eq!(ask(&bed, "coa", rates), "CoA-ACK");
+    let both = limits(&bed);
+    assert!(both.contains("rate 125000 bytes") && both.contains("rate 375000 bytes"), "3 Mbit/s up: {both}");
+
     // It was journalled before it was acknowledged: no grace for the process.
     bed.kill();
     let image = bed.journal();
@@ -200,10 +208,11 @@ fn a_change_reaches_the_kernel_and_survives_kill_minus_nine() {
             _ => None,
         })
         .collect();
-    assert_eq!(said, [sessions::address(1)], "one POLICY_APPLY, of that session only");
+    assert_eq!(said, [sessions::address(1); 2], "two POLICY_APPLY, of that session only");
 
     bed.start();
-    assert!(limits(&bed).contains("rate 125000 bytes"), "adopted as it was");
+    let adopted = limits(&bed);
+    assert!(adopted.contains("rate 125000 bytes") && adopted.contains("rate 375000 bytes"), "adopted: {adopted}");
     assert_eq!(ask(&bed, "disconnect", "Framed-IP-Address = 100.64.1.51"), "Disconnect-ACK");
     assert_eq!(limits(&bed), "", "the gate is closed");
 }

@@ -1,16 +1,19 @@
 //! What is fuzzed: each decoder with the invariants of its own. Shared by `tests/corpus.rs` and the libFuzzer targets in `fuzz/`.
 #![allow(dead_code)] // a libFuzzer target uses one function
 
+use std::sync::LazyLock;
+
 use lastmile_bng::{
     coa::request,
     dhcp_io,
     journal::{Entry, Image, frame},
+    radius::RateTable,
 };
 use lastmile_fuzz_harness::Target;
 use lastmile_netio::capture::Captured;
 use lastmile_session::{CoaRequest, CoaWish, Destination, Edit, Input, RelayInfoEdit, Side};
 use lastmile_types::{InstanceId, MacAddr};
-use lastmile_wire::radius::{Code, RequireMessageAuthenticator, verify_request};
+use lastmile_wire::radius::{Code, Dictionary, RequireMessageAuthenticator, verify_request};
 use md5::{Digest, Md5};
 
 /// Every target by its name, which is that of its corpus folder.
@@ -45,13 +48,17 @@ pub fn captured(bytes: &[u8]) {
 /// The attributes of a CoA-Request, and of a Disconnect-Request, whose signature holds: an order that survives its recording, or an
 /// Error-Cause.
 pub fn coa(attributes: &[u8]) {
+    static RATES: LazyLock<RateTable> = LazyLock::new(|| {
+        let dictionary = Dictionary::shipped().expect("the dictionaries that are shipped");
+        RateTable::new(&[], &dictionary).expect("the gateway's own table")
+    });
     for code in [Code::COA_REQUEST, Code::DISCONNECT_REQUEST] {
         let Ok(length) = u16::try_from(20 + attributes.len()) else { return };
         let mut datagram = [&[code.0, 7][..], &length.to_be_bytes(), &[0; 16], attributes].concat();
         let authenticator = Md5::new().chain_update(&datagram).chain_update(b"secret").finalize();
         datagram[4..20].copy_from_slice(&authenticator);
         let Ok(packet) = verify_request(&datagram, b"secret", RequireMessageAuthenticator::No) else { return };
-        let Ok((target, wish)) = request::decode(&packet, [10, 0, 0, 1].into()) else { continue };
+        let Ok((target, wish)) = request::decode(&packet, [10, 0, 0, 1].into(), &RATES) else { continue };
         assert_eq!(matches!(wish, CoaWish::Disconnect { .. }), code == Code::DISCONNECT_REQUEST);
         let input = Input::Coa(Box::new(CoaRequest { order: 1, target, wish }));
         let json = serde_json::to_string(&input).expect("an input is JSON");
