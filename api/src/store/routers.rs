@@ -37,7 +37,7 @@ pub struct RouterRow {
 fn from_row(row: PgRow) -> Result<RouterRow, sqlx::Error> {
     Ok(RouterRow {
         bng_id: row.try_get("bng_id")?,
-        raw_id: Octets(row.try_get("raw_id")?),
+        raw_id: Octets::from(row.try_get::<Vec<u8>, _>("raw_id")?),
         name: row.try_get("name")?,
         giaddr: row.try_get("giaddr")?,
         alive: row.try_get("alive")?,
@@ -65,7 +65,12 @@ pub async fn list(
     }
     if let Some(cursor) = cursor {
         let (bng_id, raw_id): (String, Octets) = decode(cursor)?;
-        query.push(" AND (bng_id, raw_id) > (").push_bind(bng_id).push(", ").push_bind(raw_id.0).push(")");
+        query
+            .push(" AND (bng_id, raw_id) > (")
+            .push_bind(bng_id)
+            .push(", ")
+            .push_bind(raw_id.as_bytes().to_vec())
+            .push(")");
     }
     query.push(" ORDER BY bng_id, raw_id LIMIT ").push_bind(limit as i64 + 1);
     query.push(") r ORDER BY bng_id, raw_id");

@@ -9,7 +9,7 @@ use lastmile_wire::{
     Drop,
     dhcp::{self, Builder, CLIENT_PORT, Message, MessageType, SERVER_PORT},
     frame::{self, Checksum, UdpFrame},
-    option82::{self, Option82},
+    option82,
 };
 
 /// Host Name (RFC 2132 §3.14).
@@ -87,13 +87,10 @@ pub fn describe(in_hand: &InHand<'_>, side: Side) -> Result<DhcpMessage, Drop> {
     let relay_info = match message.option82_raw() {
         None => None,
         Some(raw) => {
-            let option = Option82::parse(&raw)?;
-            let octets = |value: Option<&[u8]>| value.filter(|value| !value.is_empty()).map(Octets::from);
-            Some(RelayInfo {
-                circuit_id: octets(option.circuit_id()),
-                remote_id: octets(option.remote_id()),
-                raw: Octets(raw.into_owned()),
-            })
+            option82::subs(&raw).try_for_each(|sub| sub.map(drop))?;
+            let octets = |code| option82::first(&raw, code).filter(|value| !value.is_empty()).map(Octets::from);
+            let (circuit_id, remote_id) = (octets(option82::CIRCUIT_ID), octets(option82::REMOTE_ID));
+            Some(RelayInfo { circuit_id, remote_id, raw: raw.into_owned().into() })
         }
     };
     Ok(DhcpMessage {
@@ -172,7 +169,7 @@ pub fn nak(
 ) -> Result<Outgoing, BuildError> {
     let mut payload = dhcp::nak(&in_hand.message, server, reason)?;
     if let (Destination::Relay(_) | Destination::Link { .. }, Some(raw)) = (to, in_hand.message.option82_raw()) {
-        let edit = Edit { relay_info: RelayInfoEdit::Set(Octets(raw.into_owned())), ..Edit::default() };
+        let edit = Edit { relay_info: RelayInfoEdit::Set(raw.into_owned().into()), ..Edit::default() };
         payload = edited(&Message::parse(&payload)?, &edit)?;
     }
     towards_client(&payload, server, to, link)
@@ -205,9 +202,8 @@ fn edited(message: &Message<'_>, edit: &Edit) -> Result<Vec<u8>, BuildError> {
         }
         RelayInfoEdit::Set(raw) => {
             // The relay knows this option; a server that never echoed it must not make one appear from nothing on a reply.
-            let option = Option82::parse(raw.as_bytes())?;
-            changed.remove_option(option82::CODE);
-            changed.set_option82(&option)?;
+            option82::subs(raw.as_bytes()).try_for_each(|sub| sub.map(drop))?;
+            changed.set_option82_raw(raw.as_bytes())?;
         }
     }
     Ok(changed.into_bytes())

@@ -1,7 +1,7 @@
 //! The one task that owns machine, journal and gate.
 //!
-//! An input is handed to the machine, its record is written to the journal, then its actions are carried out ([`crate::actions`]);
-//! packets leave together at the end of a batch. Nothing here waits for a network.
+//! An input is handed to the machine; the records of all that came together are written to the journal, then their actions are carried
+//! out ([`crate::settle`], [`crate::actions`]), then the packets leave. Nothing here waits for a network.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -13,19 +13,23 @@ use std::{
 
 use lastmile_netio::{capture::Batch, ping::Pinger};
 use lastmile_session::{AccountingRecord, Effects, Input, Load, Machine, RecordedEvent, Settings, Side};
-use lastmile_types::status::{BngStatus, DisconnectAnswer, Shaped};
+use lastmile_types::{
+    Shared,
+    status::{BngStatus, DisconnectAnswer, Shaped},
+};
 use rustls::ServerConfig;
 use tokio::{
+    runtime::Handle,
     sync::{mpsc, oneshot, watch},
     time::{Instant, MissedTickBehavior, interval, sleep},
 };
-use tracing::{debug, error, info, trace, warn};
+use tracing::{debug, info, trace, warn};
 
 use crate::{
-    chain, coa,
+    coa,
     conditions::{Conditions, Finding},
     config::{Config, Watch},
-    dhcp_io::{self, Held, InHand},
+    dhcp_io::{self, Held},
     health::Gauge,
     journal::{Entry, Image, Journal, JournalError},
     leases::Ask,
@@ -33,12 +37,15 @@ use crate::{
     plane::Plane,
     radius::{Client, Reachability},
     recorder::Recorder,
+    settle,
     status::Order,
-    time::{boot_ms, now},
+    time::boot_ms,
 };
 
 /// Status, conditions and configuration are looked at this often.
 const TICK: Duration = Duration::from_secs(1);
+/// Of what others tell, so much is taken together: packets must not wait for more.
+const AT_ONCE: usize = 64;
 /// A sleep while nothing is due.
 const FAR: Duration = Duration::from_secs(3600);
 
@@ -65,7 +72,7 @@ pub struct Sources {
 /// Whom the driver tells.
 pub struct Sinks {
     /// To the event bus.
-    pub events: mpsc::UnboundedSender<RecordedEvent>,
+    pub events: mpsc::UnboundedSender<Shared<RecordedEvent>>,
     /// To accounting.
     pub accounting: mpsc::UnboundedSender<AccountingRecord>,
     /// To the status endpoint.
@@ -84,8 +91,9 @@ pub struct Driver {
     pub(crate) radius: watch::Sender<Arc<Client>>,
     pub(crate) inputs: mpsc::UnboundedSender<Input>,
     pub(crate) pinger: Arc<Pinger>,
-    pub(crate) packets: Vec<Vec<u8>>,
-    pub(crate) frames: Vec<Vec<u8>>,
+    pub(crate) batch: settle::Batch,
+    /// For what is not the packets' path.
+    pub(crate) beside: Handle,
     pub(crate) orders_waiting: BTreeMap<u64, oneshot::Sender<Option<DisconnectAnswer>>>,
     pub(crate) last_order: u64,
     pub(crate) coa: coa::Desk,
@@ -96,13 +104,13 @@ pub struct Driver {
     pub(crate) config: Arc<Config>,
     pub(crate) watch: Watch,
     pub(crate) machine: Machine,
-    effects: Effects,
-    recorder: Recorder,
+    pub(crate) effects: Effects,
+    pub(crate) recorder: Recorder,
     pub(crate) journal: Journal,
     /// What a rotation writes; its snapshot is filled in only then.
     pub(crate) image: Image,
     /// Records that the disk did not take.
-    unwritten: VecDeque<Entry>,
+    pub(crate) unwritten: VecDeque<Entry>,
     pub(crate) conditions: Conditions,
     /// What Kea's control API says of the DHCP server.
     pub(crate) dhcp_api: Option<Finding>,
@@ -134,6 +142,7 @@ pub struct Parts {
     pub coa: coa::Desk,
     pub inputs: mpsc::UnboundedSender<Input>,
     pub kea: mpsc::UnboundedSender<Ask>,
+    pub beside: Handle,
     pub sources: Sources,
     pub sinks: Sinks,
 }
@@ -163,8 +172,8 @@ impl Driver {
             radius: parts.radius,
             inputs: parts.inputs,
             pinger: Arc::new(parts.pinger),
-            packets: Vec::new(),
-            frames: Vec::new(),
+            batch: settle::Batch::default(),
+            beside: parts.beside,
             orders_waiting: BTreeMap::new(),
             last_order: 0,
             coa: parts.coa,
@@ -203,10 +212,16 @@ impl Driver {
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut health = interval(Duration::from_secs(self.config.bng.accounting.health_seconds.into()));
         health.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        tokio::pin!(stop);
+        let timer = sleep(FAR);
+        let mut set_for = None;
+        tokio::pin!(stop, timer);
         loop {
-            let deadline =
-                self.machine.next_deadline().map_or(FAR, |at| Duration::from_millis(at.saturating_sub(boot_ms())));
+            let deadline = self.machine.next_deadline();
+            if set_for != Some(deadline) {
+                set_for = Some(deadline);
+                let left = deadline.map_or(FAR, |at| Duration::from_millis(at.saturating_sub(boot_ms())));
+                timer.as_mut().reset(Instant::now() + left);
+            }
             let woken = tokio::select! {
                 () = &mut stop => break,
                 heard = self.plane.subscriber.recv(&mut from_subscribers) => Woken::Dhcp(Side::Subscriber, heard),
@@ -220,23 +235,28 @@ impl Driver {
                 Ok(()) = self.sources.outbox.changed() => Woken::Outbox,
                 _ = health.tick() => Woken::Health,
                 _ = tick.tick() => Woken::Tick,
-                () = sleep(deadline) => Woken::Timer,
+                () = &mut timer => {
+                    set_for = None;
+                    Woken::Timer
+                }
             };
             match woken {
                 Woken::Dhcp(Side::Subscriber, heard) => self.dhcp(Side::Subscriber, heard, &from_subscribers).await,
                 Woken::Dhcp(Side::Server, heard) => self.dhcp(Side::Server, heard, &from_servers).await,
-                Woken::Input(input) => self.told(input),
+                Woken::Input(input) => self.told_all(input),
                 Woken::Order(order) => self.order(order),
                 Woken::Coa(order) => self.coa_order(order),
-                Woken::Accounted(number) => self.accounted(number),
+                Woken::Accounted(number) => self.accounted_all(number),
                 Woken::NextHops => self.next_hops().await,
                 Woken::Finding(finding) => self.found(finding),
                 Woken::Outbox => self.outbox(),
                 Woken::Health => self.health(),
-                Woken::Tick => self.tick().await,
+                Woken::Tick => {
+                    set_for = None; // the timer does not count while the host sleeps
+                    self.tick().await;
+                }
                 Woken::Timer => self.input(Input::Timer, None),
             }
-            self.packets_leave();
         }
         info!("stopping: everybody stays online, the next start goes on from the journal");
         self.journal.flush()
@@ -254,50 +274,29 @@ impl Driver {
             match read.and_then(|in_hand| dhcp_io::describe(&in_hand, side).map(|message| (in_hand, message))) {
                 Ok((in_hand, message)) => {
                     trace!(?side, message = ?in_hand.message, "DHCP");
-                    self.input(Input::Dhcp(Box::new(message)), Some(&in_hand));
+                    self.take(Input::Dhcp(Box::new(message)), Some(&in_hand));
                 }
                 Err(refused) => self.count(refused.label()),
             }
         }
+        self.settle();
     }
 
-    /// One input, and what it leads to at once.
-    pub(crate) fn input(&mut self, input: Input, in_hand: Option<&InHand<'_>>) {
-        let mut next = VecDeque::from([input]);
-        while let Some(input) = next.pop_front() {
-            let mut effects = std::mem::take(&mut self.effects);
-            let now = now();
-            self.recorder.told(now, &input);
-            self.machine.handle(now, input, &mut effects);
-            if !effects.record.is_empty() {
-                self.unwritten.push_back(Entry::Record(Box::new(std::mem::take(&mut effects.record))));
-                self.write();
-            }
-            self.act_all(&mut effects.actions, in_hand, &mut next);
-            self.effects = effects;
+    /// What others told, as much as is there.
+    fn told_all(&mut self, first: Input) {
+        self.told(first);
+        for _ in 1..AT_ONCE {
+            let Ok(input) = self.sources.inputs.try_recv() else { break };
+            self.told(input);
         }
+        self.settle();
     }
 
-    /// Hands to the journal what waits for it. Only what is journalled is told to anybody: a number must never be used twice.
-    pub(crate) fn write(&mut self) {
-        while let Some(entry) = self.unwritten.pop_front() {
-            if let Err(error) = self.journal.append(&entry) {
-                if self.unwritten.is_empty() {
-                    error!(
-                        error = chain(&error),
-                        "the journal takes nothing: no new sessions until there is room on the disk"
-                    );
-                }
-                self.unwritten.push_front(entry);
-                return;
-            }
-            if let Entry::Record(record) = &entry {
-                record.events.iter().for_each(|event| drop(self.sinks.events.send(event.clone())));
-                record.accounting.iter().for_each(|record| drop(self.sinks.accounting.send(record.clone())));
-            }
-            self.image.remember(entry);
-        }
-        self.coa_answers_leave();
+    fn accounted_all(&mut self, first: u64) {
+        let more = std::iter::from_fn(|| self.sources.accounted.try_recv().ok()).take(AT_ONCE);
+        let numbers: Vec<u64> = [first].into_iter().chain(more).collect();
+        self.unwritten.extend(numbers.into_iter().map(|number| Entry::Accounted { number }));
+        self.write();
     }
 
     /// Whether everything is journalled.
@@ -332,11 +331,6 @@ impl Driver {
         }
     }
 
-    fn accounted(&mut self, number: u64) {
-        self.unwritten.push_back(Entry::Accounted { number });
-        self.write();
-    }
-
     fn outbox(&mut self) {
         let outbox::State { trouble, committed } = self.sources.outbox.borrow_and_update().clone();
         self.conditions.set(match trouble {
@@ -346,21 +340,6 @@ impl Driver {
         if committed > self.image.committed {
             self.unwritten.push_back(Entry::Committed { seq: committed });
             self.write();
-        }
-    }
-
-    fn packets_leave(&mut self) {
-        if !self.packets.is_empty() {
-            let refused = self.plane.send(&mut self.packets);
-            if refused > 0 {
-                *self.drops.entry("not-routable").or_default() += refused;
-            }
-        }
-        if !self.frames.is_empty() {
-            let refused = self.plane.send_frames(&mut self.frames);
-            if refused > 0 {
-                *self.drops.entry("link-down").or_default() += refused;
-            }
         }
     }
 }

@@ -29,6 +29,7 @@ pub mod radius;
 pub mod recorder;
 pub mod replay;
 pub mod run;
+pub mod settle;
 pub mod status;
 pub mod time;
 pub mod upkeep;

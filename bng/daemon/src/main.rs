@@ -37,14 +37,20 @@ fn main() -> ExitCode {
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(ansi).init();
     // Fails only where a provider is installed already, and there is no other.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
-        Ok(runtime) => runtime,
+    // The driver has a thread and a reactor of its own: a packet wakes it and nobody else, and no other task delays it.
+    let runtimes = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .and_then(|beside| Ok((tokio::runtime::Builder::new_current_thread().enable_all().build()?, beside)));
+    let (driver, beside) = match runtimes {
+        Ok(runtimes) => runtimes,
         Err(error) => {
             eprintln!("lastmile-bng: cannot start: {error}");
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(run::run(&config_dir, &state_dir, record.as_deref())) {
+    match driver.block_on(run::run(&config_dir, &state_dir, record.as_deref(), beside.handle())) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("lastmile-bng: {}", chain(&error));

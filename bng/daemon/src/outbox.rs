@@ -8,7 +8,7 @@ use std::{collections::VecDeque, path::PathBuf, time::Duration};
 
 use lastmile_session::RecordedEvent;
 use lastmile_types::{
-    BngId, Envelope, InstanceId,
+    BngId, Envelope, InstanceId, Shared,
     event::{COMMITTED, STREAM},
 };
 use lastmile_wire::stream;
@@ -48,9 +48,9 @@ pub struct Outbox {
     /// The file with Redis's URL; read at every connect.
     pub url_file: PathBuf,
     /// Events that the journal holds and nobody has committed.
-    pub waiting: VecDeque<RecordedEvent>,
+    pub waiting: VecDeque<Shared<RecordedEvent>>,
     /// New ones, in order.
-    pub events: mpsc::UnboundedReceiver<RecordedEvent>,
+    pub events: mpsc::UnboundedReceiver<Shared<RecordedEvent>>,
     /// Where its state is told.
     pub state: watch::Sender<State>,
 }
@@ -130,7 +130,7 @@ impl Outbox {
         }
     }
 
-    fn take(&mut self, event: RecordedEvent) {
+    fn take(&mut self, event: Shared<RecordedEvent>) {
         self.waiting.push_back(event);
         while let Ok(event) = self.events.try_recv() {
             self.waiting.push_back(event);

@@ -13,6 +13,7 @@ use lastmile_session::{Input, Started};
 use lastmile_types::{InstanceId, status::BngStatus};
 use tokio::{
     net::TcpListener,
+    runtime::Handle,
     signal::unix::{SignalKind, signal},
     sync::{mpsc, watch},
     time::timeout,
@@ -73,8 +74,8 @@ pub enum RunError {
     },
 }
 
-/// Runs until SIGTERM or SIGINT.
-pub async fn run(config_dir: &Path, state_dir: &Path, record: Option<&Path>) -> Result<(), RunError> {
+/// Runs until SIGTERM or SIGINT. Whatever is not the packets' path goes to the runtime `beside`.
+pub async fn run(config_dir: &Path, state_dir: &Path, record: Option<&Path>, beside: &Handle) -> Result<(), RunError> {
     let mut stop = stop_signal()?;
     let recorder = record.map_or(Ok(Recorder::default()), open_recording)?;
     let mut watch = Watch::new(config_dir);
@@ -82,7 +83,7 @@ pub async fn run(config_dir: &Path, state_dir: &Path, record: Option<&Path>) -> 
     let (mut journal, mut image) = Journal::open(state_dir, InstanceId(Uuid::now_v7()))?;
     let same_boot = image.boot_id == boot_id();
     let opened = Entry::Opened { boot_id: boot_id() };
-    journal.append(&opened)?;
+    journal.append(std::slice::from_ref(&opened))?;
     image.apply(opened);
 
     let mut conditions = Conditions::new();
@@ -90,7 +91,7 @@ pub async fn run(config_dir: &Path, state_dir: &Path, record: Option<&Path>) -> 
     let (status, status_seen) = watch::channel(first_status(&config, &image, conditions.list()));
     let (tls, tls_seen) = watch::channel(config.tls.clone());
     let (order, mut orders) = mpsc::channel(ORDER_QUEUE);
-    listen(&config, Endpoint { status: status_seen, orders: order }, tls_seen).await?;
+    listen(beside, &config, Endpoint { status: status_seen, orders: order }, tls_seen).await?;
 
     let (plane, admitted) = loop {
         match Plane::open(&config.bng).await {
@@ -130,6 +131,7 @@ pub async fn run(config_dir: &Path, state_dir: &Path, record: Option<&Path>) -> 
         orders,
         config_sink,
         config_seen,
+        beside: beside.clone(),
     })?;
     Driver::new(parts, recorder).run(first, async move { _ = stop.recv().await }).await?;
     Ok(())
@@ -152,6 +154,7 @@ struct Wiring {
     orders: mpsc::Receiver<status::Order>,
     config_sink: watch::Sender<Arc<Config>>,
     config_seen: watch::Receiver<Arc<Config>>,
+    beside: Handle,
 }
 
 /// Starts the tasks beside the driver and gives it the ends of their channels.
@@ -169,6 +172,7 @@ fn wire(wiring: Wiring) -> Result<Parts, RunError> {
         orders,
         config_sink,
         config_seen,
+        beside,
     } = wiring;
     let pinger = Pinger::open().map_err(RunError::Ping)?;
     let (inputs, inputs_seen) = mpsc::unbounded_channel();
@@ -188,8 +192,8 @@ fn wire(wiring: Wiring) -> Result<Parts, RunError> {
         events: events_seen,
         state: outbox_state,
     };
-    tokio::spawn(outbox.run());
-    image.accounting.iter().for_each(|record| drop(accounting.send(record.clone())));
+    beside.spawn(outbox.run());
+    image.accounting.iter().for_each(|record| drop(accounting.send(record.clone().into_inner())));
     let (dead, dead_letters) = watch::channel(0);
     let delivering = Delivering {
         records: accounting_seen,
@@ -197,14 +201,14 @@ fn wire(wiring: Wiring) -> Result<Parts, RunError> {
         done,
         dead_letters: DeadLetters::open(&state_dir, dead),
     };
-    tokio::spawn(delivering.run());
-    tokio::spawn(probe_radius(radius_seen));
+    beside.spawn(delivering.run());
+    beside.spawn(probe_radius(radius_seen));
     let (kea, asked) = mpsc::unbounded_channel();
     let leases = Leases { config: config_seen.clone(), asked, inputs: inputs.clone(), findings: finding.clone() };
-    tokio::spawn(leases.run());
+    beside.spawn(leases.run());
     let (coa, coa_server, coa_orders) = coa::open(config_seen.clone(), finding.clone());
-    tokio::spawn(coa_server.run());
-    tokio::spawn(probes::dhcp(config_seen, finding));
+    beside.spawn(coa_server.run());
+    beside.spawn(probes::dhcp(config_seen, finding));
 
     let sources = Sources {
         inputs: inputs_seen,
@@ -217,7 +221,22 @@ fn wire(wiring: Wiring) -> Result<Parts, RunError> {
         dead_letters,
     };
     let sinks = Sinks { events, accounting, status, tls, reachability, config: config_sink };
-    Ok(Parts { plane, pinger, config, watch, journal, image, conditions, radius, coa, inputs, kea, sources, sinks })
+    Ok(Parts {
+        plane,
+        pinger,
+        config,
+        watch,
+        journal,
+        image,
+        conditions,
+        radius,
+        coa,
+        inputs,
+        kea,
+        beside,
+        sources,
+        sinks,
+    })
 }
 
 /// Whatever client is current.
@@ -232,15 +251,22 @@ async fn probe_radius(mut client: watch::Receiver<Arc<Client>>) {
 }
 
 async fn listen(
+    beside: &Handle,
     config: &Config,
     endpoint: Endpoint,
     tls: watch::Receiver<Arc<rustls::ServerConfig>>,
 ) -> Result<(), RunError> {
-    let bind = async |address| TcpListener::bind(address).await.map_err(|source| RunError::Listen { address, source });
+    // A listener belongs to the runtime in which it is made.
+    let bind = async |address| {
+        let bound = beside.spawn(TcpListener::bind::<SocketAddr>(address)).await;
+        bound
+            .unwrap_or_else(|ended| Err(io::Error::other(ended)))
+            .map_err(|source| RunError::Listen { address, source })
+    };
     let control = bind(config.bng.status.listen).await?;
     let metrics = bind(config.bng.status.metrics_listen).await?;
-    tokio::spawn(status::metrics::serve(metrics, endpoint.status.clone()));
-    tokio::spawn(status::serve(control, tls, status::router(endpoint)));
+    beside.spawn(status::metrics::serve(metrics, endpoint.status.clone()));
+    beside.spawn(status::serve(control, tls, status::router(endpoint)));
     Ok(())
 }
 

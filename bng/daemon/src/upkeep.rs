@@ -127,7 +127,7 @@ impl Driver {
 
     fn shape(&mut self) {
         let again = self.plane.shape(&self.config.bng, self.machine.drained());
-        again.iter().for_each(|admission| self.set_limits(admission));
+        self.set_limits(again);
         let (finding, shaped) = self.plane.limits.finding(self.config.bng.shaping.classes);
         self.conditions.set(finding);
         self.shaped = shaped;

@@ -5,16 +5,16 @@ use std::{collections::VecDeque, time::Duration};
 use lastmile_bng::outbox::{Outbox, State};
 use lastmile_session::RecordedEvent;
 use lastmile_types::{
-    Event, InstanceId,
+    Event, InstanceId, Shared,
     event::{BngHealth, COMMITTED, STREAM},
 };
 use redis::{AsyncCommands, streams::StreamRangeReply};
 use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
 
-fn event(seq: u64) -> RecordedEvent {
+fn event(seq: u64) -> Shared<RecordedEvent> {
     let health = BngHealth { cpu_cores: 0.1, memory_bytes: 1, sessions: 0, authorized: 0, uptime_seconds: seq };
-    RecordedEvent { seq, ts: jiff::Timestamp::now(), event: Event::BngHealthUpdate(health) }
+    Shared::new(RecordedEvent { seq, ts: jiff::Timestamp::now(), event: Event::BngHealthUpdate(health) })
 }
 
 /// The seqs of this instance on the stream.

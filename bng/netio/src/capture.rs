@@ -107,6 +107,10 @@ impl Capture {
                 ready.try_io(|socket| sys::recvmmsg(socket.get_ref(), &mut batch.buffer, FRAME, &mut batch.received));
             if let Ok(taken) = taken {
                 batch.count = taken?;
+                if batch.count < BATCH {
+                    // The queue is empty: the next frame says so by itself, and the kernel need not be asked in vain.
+                    ready.clear_ready();
+                }
                 return Ok(batch.count);
             }
         }

@@ -127,7 +127,7 @@ impl Machine {
             return;
         }
         self.table.edit(id, |session| session.state = state);
-        let Some(session) = self.table.get(id).cloned() else { return };
+        let Some(session) = self.table.share(id) else { return };
         self.say(now, Event::SessionUpdate(Box::new(session.snapshot(now.boot_ms))), effects);
         if interim && session.accounted {
             self.account(now, &session, AccountingKind::Interim, effects);

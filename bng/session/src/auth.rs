@@ -116,7 +116,7 @@ impl Machine {
             session.interim_ms = None;
         });
         self.comply(now, id, effects);
-        if let Some(session) = self.table.get(id).cloned() {
+        if let Some(session) = self.table.share(id) {
             self.say_applied(now, &session, "Access-Accept", effects);
             self.account(now, &session, AccountingKind::Start, effects);
         }
@@ -130,7 +130,7 @@ impl Machine {
         });
         self.comply(now, id, effects);
         if before != Some(AuthState::Rejected)
-            && let Some(session) = self.table.get(id).cloned()
+            && let Some(session) = self.table.share(id)
         {
             self.say_applied(now, &session, reason, effects);
         }

@@ -79,9 +79,9 @@ impl Machine {
     fn own_info(&self, mac: MacAddr) -> RelayInfo {
         let circuit_id = Octets::from(self.settings.config.interfaces.subscriber.as_str());
         let remote_id = Octets::from(mac.to_string().as_str());
-        let sub_option = |code, value: &Octets| [&[code, value.0.len() as u8], value.as_bytes()].concat(); // both are short
+        let sub_option = |code, value: &Octets| [&[code, value.as_bytes().len() as u8], value.as_bytes()].concat(); // both are short
         let raw = [sub_option(CIRCUIT_ID, &circuit_id), sub_option(REMOTE_ID, &remote_id)].concat();
-        RelayInfo { circuit_id: Some(circuit_id), remote_id: Some(remote_id), raw: Octets(raw) }
+        RelayInfo { circuit_id: Some(circuit_id), remote_id: Some(remote_id), raw: raw.into() }
     }
 
     fn own_giaddr(&self, address: Option<Ipv4Addr>) -> Ipv4Addr {

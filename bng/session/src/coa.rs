@@ -209,14 +209,14 @@ impl Machine {
         } else if let Some(name) = &target.user_name {
             Box::new(table.of_name(name))
         } else if let Some(circuit) = &target.circuit_id {
-            Box::new(table.of_circuit(bng_id, circuit, circuit.0.len() < VENDOR_MAX))
+            Box::new(table.of_circuit(bng_id, circuit, circuit.as_bytes().len() < VENDOR_MAX))
         } else if let Some(port) = &target.nas_port_id {
             let circuits = circuit_of(port);
             let found: Vec<_> = table.of_circuit(bng_id, &circuits, port.len() < PORT_ID_MAX).collect();
             Box::new(found.into_iter())
         } else {
             let remote = target.remote_id.as_ref()?;
-            Box::new(table.of_remote(remote, remote.0.len() < VENDOR_MAX))
+            Box::new(table.of_remote(remote, remote.as_bytes().len() < VENDOR_MAX))
         })
     }
 
@@ -316,7 +316,7 @@ fn circuit_of(port: &str) -> Octets {
         octets.push(octet);
         rest = after;
     }
-    Octets(octets)
+    octets.into()
 }
 
 #[cfg(test)]

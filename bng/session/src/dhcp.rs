@@ -214,18 +214,18 @@ pub(crate) fn router_name(circuit_id: &Octets, separator: &str, giaddr: Ipv4Addr
 /// sub-options are worth that, ours is not.
 fn with_relay_id(raw: &Octets, relay_id: &str) -> Octets {
     let id = relay_id.as_bytes();
-    let mut all = raw.0.clone();
+    let mut all = raw.as_bytes().to_vec();
     if !has_sub_option(&all, RELAY_ID) && all.len() + 2 + id.len() <= 255 {
         all.extend([RELAY_ID, id.len() as u8]); // fits: see above
         all.extend(id);
     }
-    Octets(all)
+    all.into()
 }
 
 /// Undoes [`with_relay_id`], for what a relay is to get back.
 pub(crate) fn without_relay_id(raw: &Octets, relay_id: &str) -> Octets {
     let ours = [&[RELAY_ID, relay_id.len() as u8], relay_id.as_bytes()].concat(); // no match if it is longer than 255
-    Octets(raw.0.strip_suffix(ours.as_slice()).unwrap_or(&raw.0).to_vec())
+    raw.as_bytes().strip_suffix(ours.as_slice()).map_or_else(|| raw.clone(), Octets::from)
 }
 
 fn has_sub_option(mut raw: &[u8], code: u8) -> bool {
@@ -248,18 +248,18 @@ mod tests {
         assert_eq!(router_name(&"ar-01|1/1".into(), "|", giaddr), "ar-01");
         assert_eq!(router_name(&"1/1".into(), "|", giaddr), "100.64.1.1");
         assert_eq!(router_name(&"|1/1".into(), "|", giaddr), "100.64.1.1");
-        assert_eq!(router_name(&Octets(vec![0xff, b'|']), "|", giaddr), "\\xff");
+        assert_eq!(router_name(&Octets::from(vec![0xff, b'|']), "|", giaddr), "\\xff");
     }
 
     #[test]
     fn relay_id_is_added_once_and_only_where_it_fits() {
-        let raw = Octets(b"\x01\x01a".to_vec());
+        let raw = Octets::from(&b"\x01\x01a"[..]);
         let with = with_relay_id(&raw, "bng");
         assert_eq!(with.as_bytes(), b"\x01\x01a\x0c\x03bng");
         assert_eq!(with_relay_id(&with, "bng"), with);
         assert_eq!(without_relay_id(&with, "bng"), raw);
         assert_eq!(without_relay_id(&with, "other"), with);
-        let full = Octets([&[1, 253][..], &[0; 253]].concat());
+        let full = Octets::from([&[1, 253][..], &[0; 253]].concat());
         assert_eq!(with_relay_id(&full, "bng"), full);
     }
 }

@@ -89,8 +89,19 @@ impl Machine {
     }
 
     fn renew(&mut self, now: Now, id: SessionId, lease: Lease, effects: &mut Effects) {
+        let lease_end = now.after(u64::from(lease.seconds) * 1000);
+        let same = |session: &Session| {
+            session.server == lease.server
+                && session.path == lease.path
+                && (lease.hostname.is_none() || session.hostname == lease.hostname)
+                && session.auth != AuthState::Rejected
+        };
+        if self.table.get(id).is_some_and(same) {
+            self.table.observe(id, |session| session.lease_end = lease_end);
+            return effects.record.changes.push(Change::Prolonged { id, lease_end });
+        }
         let ask_again = self.table.edit(id, |session| {
-            session.lease_end = now.after(u64::from(lease.seconds) * 1000);
+            session.lease_end = lease_end;
             session.server = lease.server;
             session.path = lease.path;
             session.hostname = lease.hostname.or(session.hostname.take());

@@ -1,10 +1,6 @@
 //! The machine: who gets which input, and what becomes of the state.
 
-use lastmile_types::{
-    Event,
-    session::{AuthState, SessionState},
-    status::SessionCounts,
-};
+use lastmile_types::{Event, status::SessionCounts};
 
 use crate::{
     accounting,
@@ -92,8 +88,7 @@ impl Machine {
             Input::Lease { ip, answer } => self.on_lease_answer(now, ip, answer, effects),
             Input::Adopt(adoption) => self.on_adopt(now, *adoption, effects),
         }
-        let changed = self.table.take_dirty().into_iter().map(|session| Change::Session(Box::new(session)));
-        effects.record.changes.extend(changed);
+        effects.record.changes.extend(self.table.take_dirty().map(Change::Session));
         effects.record.boot_ms = now.boot_ms;
         self.boot_ms = now.boot_ms;
     }
@@ -119,7 +114,7 @@ impl Machine {
             last_accounting: self.last_accounting,
             boot_ms: self.boot_ms,
             draining: self.draining,
-            sessions: self.table.iter().map(|session| (session.id, session.clone())).collect(),
+            sessions: self.table.shared(),
             routers: self.routers.snapshot(),
             tombstones: self.tombstones.snapshot(),
             dormant: self.dormants.snapshot(),
@@ -128,22 +123,7 @@ impl Machine {
 
     /// Sessions by state, those that are ending not included.
     pub fn counts(&self) -> SessionCounts {
-        let mut counts = SessionCounts::default();
-        for session in self.table.iter().filter(|session| session.ending.is_none()) {
-            counts.total += 1;
-            match session.state {
-                SessionState::Pending => counts.pending += 1,
-                SessionState::Active => counts.active += 1,
-                SessionState::Idle => counts.idle += 1,
-                SessionState::Expired => {}
-            }
-            match session.auth {
-                AuthState::PendingAuth => {}
-                AuthState::Authorized => counts.authorized += 1,
-                AuthState::Rejected => counts.rejected += 1,
-            }
-        }
-        counts
+        self.table.counts()
     }
 
     /// The last seq given out.

@@ -148,7 +148,7 @@ impl Machine {
 
     fn follow_policies(&mut self, now: Now, id: SessionId, effects: &mut Effects) {
         let Some(before) = self.comply(now, id, effects) else { return };
-        let Some(session) = self.table.get(id).filter(|session| session.terms != before).cloned() else { return };
+        let Some(session) = self.table.share(id).filter(|session| session.terms != before) else { return };
         let still_there = |name: &str| self.settings.config.policies.iter().any(|policy| policy.name == name);
         let reason = match before.policy {
             Some(gone) if !still_there(&gone) => {

@@ -10,7 +10,7 @@ use std::{
 };
 
 use jiff::{SignedDuration, Timestamp};
-use lastmile_types::{Attachment, MacAddr, Octets, SessionId, SessionKey, session::TerminateCause, status::LeaseDrift};
+use lastmile_types::{Attachment, MacAddr, SessionId, SessionKey, session::TerminateCause, status::LeaseDrift};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -209,7 +209,7 @@ impl Machine {
         let attachment = Attachment {
             bng_id: config.bng_id.clone(),
             circuit_id: circuit_id.clone(),
-            remote_id: remote_id.clone().unwrap_or_else(|| Octets(Vec::new())),
+            remote_id: remote_id.clone().unwrap_or_default(),
         };
         Some((attachment, path))
     }

@@ -3,10 +3,12 @@
 use std::net::Ipv4Addr;
 
 use jiff::Timestamp;
-use lastmile_types::{Event, SessionId};
+use lastmile_types::{Event, SessionId, Shared};
 use serde::{Deserialize, Serialize};
 
-use crate::{accounting::AccountingRecord, dormant::Dormant, router::Router, session::Session, tombstone::Tombstone};
+use crate::{
+    accounting::AccountingRecord, dormant::Dormant, router::Router, session::Session, time::Stamp, tombstone::Tombstone,
+};
 
 /// What one input changed, said and owes. Applying records in order to a [`Snapshot`] rebuilds the machine.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -34,10 +36,17 @@ impl Record {
 
 /// The new state of one thing.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Change {
     /// A session, whole.
-    Session(Box<Session>),
+    Session(Shared<Session>),
+    /// A session's lease was prolonged, and nothing else of it changed: by far the most frequent change.
+    Prolonged {
+        /// The session.
+        id: SessionId,
+        /// When its lease ends now.
+        lease_end: Stamp,
+    },
     /// A session is no more.
     Ended(SessionId),
     /// A router, whole.
@@ -85,7 +94,7 @@ pub struct Snapshot {
     /// A drain was ordered.
     pub draining: bool,
     /// Every session, those that are ending included.
-    pub sessions: std::collections::BTreeMap<SessionId, Session>,
+    pub sessions: std::collections::BTreeMap<SessionId, Shared<Session>>,
     /// Every router.
     pub routers: std::collections::BTreeMap<String, Router>,
     /// Leases whose sessions were ended here on purpose, by address.
@@ -103,7 +112,12 @@ impl Snapshot {
         for change in &record.changes {
             match change {
                 Change::Session(session) => {
-                    self.sessions.insert(session.id, (**session).clone());
+                    self.sessions.insert(session.id, session.clone());
+                }
+                Change::Prolonged { id, lease_end } => {
+                    if let Some(session) = self.sessions.get_mut(id) {
+                        session.make_mut().lease_end = *lease_end;
+                    }
                 }
                 Change::Ended(id) => {
                     self.sessions.remove(id);

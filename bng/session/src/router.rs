@@ -121,10 +121,10 @@ impl Machine {
         if self.routers.known.len() >= CAPACITY {
             return;
         }
-        let length = path.router.len().min(attachment.circuit_id.0.len());
+        let length = path.router.len().min(attachment.circuit_id.as_bytes().len());
         let named_by_circuit = attachment.circuit_id.to_string().starts_with(&path.router);
         let raw_id = if named_by_circuit {
-            Octets::from(&attachment.circuit_id.0[..length])
+            Octets::from(&attachment.circuit_id.as_bytes()[..length])
         } else {
             path.router.as_str().into()
         };

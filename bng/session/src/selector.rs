@@ -51,7 +51,7 @@ fn matches(pattern: &str, text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use lastmile_types::{Attachment, MacAddr, Octets};
+    use lastmile_types::{Attachment, MacAddr};
 
     use super::*;
 
@@ -95,7 +95,7 @@ mod tests {
         let key = SessionKey {
             attachment: Attachment {
                 bng_id: "edge/bng-01".parse().unwrap(),
-                circuit_id: Octets(vec![b'a', 0xff]),
+                circuit_id: vec![b'a', 0xff].into(),
                 remote_id: "line-01".into(),
             },
             mac: MacAddr([2; 6]),

@@ -42,7 +42,7 @@ fn without_an_access_node_the_circuit_is_the_interface() {
         let (server, edit) = to_server(&world);
         assert_eq!((server, edit.add_hop, edit.giaddr), (KEA, true, Some(GIADDR)));
         let info = b"\x01\x07access0\x02\x1102:00:00:01:00:01\x0c\x06bng-01";
-        assert_eq!(edit.relay_info, RelayInfoEdit::Set(Octets(info.to_vec())));
+        assert_eq!(edit.relay_info, RelayInfoEdit::Set(info.to_vec().into()));
         world.link_dora(0, IP, 1);
         assert_eq!(reply(&world).1.relay_info, RelayInfoEdit::Strip);
         let session = world.machine.sessions().next().unwrap();
@@ -67,7 +67,7 @@ fn a_trusted_access_node_names_the_circuit() {
     let mut world = bridged(true);
     let option = world.on_link(DhcpKind::Discover, 3, 1).relay_info.unwrap().raw;
     world.dhcp(world.on_link(DhcpKind::Discover, 3, 1));
-    let with_id = Octets([option.as_bytes(), b"\x0c\x06bng-01"].concat());
+    let with_id = Octets::from([option.as_bytes(), b"\x0c\x06bng-01"].concat());
     assert_eq!(to_server(&world).1.relay_info, RelayInfoEdit::Set(with_id));
     let session = world.link_online(3, IP, 1);
     let admitted = world.actions.iter().any(|action| {

@@ -163,7 +163,7 @@ fn a_renewal_goes_on_with_giaddr_and_option_82_and_comes_back_without() {
     world.dhcp(world.unicast(DhcpKind::Request, IP, 1));
     let [Action::ToServer { server: KEA, edit }] = &world.actions[..] else { panic!("{:?}", world.actions) };
     assert_eq!(edit.giaddr, Some(world::GIADDR));
-    assert!(matches!(&edit.relay_info, RelayInfoEdit::Set(raw) if raw.0.ends_with(b"\x0c\x06bng-01")));
+    assert!(matches!(&edit.relay_info, RelayInfoEdit::Set(raw) if raw.as_bytes().ends_with(b"\x0c\x06bng-01")));
     world.dhcp(world.server(DhcpKind::Ack, IP, 1));
     let [Action::Reply { from: KEA, to: Destination::Client(to), edit }] = &world.actions[..] else { panic!() };
     assert_eq!((*to, &edit.relay_info), (address(IP), &RelayInfoEdit::Strip));

@@ -351,7 +351,7 @@ fn crowd(count: u32, policies: Vec<Policy>) -> (Machine, Now) {
         session.ip = (u32::from(std::net::Ipv4Addr::new(10, 0, 0, 0)) + number).into();
         session.key.attachment.circuit_id = format!("ar-02|{number}").as_str().into();
         session.key.mac.0[3..].copy_from_slice(&number.to_be_bytes()[1..]);
-        snapshot.sessions.insert(session.id, session);
+        snapshot.sessions.insert(session.id, lastmile_types::Shared::new(session));
     }
     let now = Now { boot_ms: world.boot_ms, wall: lastmile_types::Timestamp::UNIX_EPOCH, fresh: uuid::Uuid::nil() };
     (Machine::new(world.machine.settings().clone(), snapshot), now)

@@ -311,7 +311,7 @@ fn journal_is_enough(world: &World) -> Result<(), TestCaseError> {
     let mut live = world.machine.snapshot();
     let pairs = live.sessions.values_mut().zip(replayed.sessions.values_mut());
     for (one, other) in pairs {
-        for session in [one, other] {
+        for session in [one.make_mut(), other.make_mut()] {
             session.meter.reading = Counters::default();
             session.meter.upload_ms = 0;
             session.interim_due = false;

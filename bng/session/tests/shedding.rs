@@ -11,9 +11,9 @@ use world::{KEA, World, address};
 /// A client on a circuit of its own.
 fn client(world: &World, kind: DhcpKind, number: u32) -> DhcpMessage {
     let circuit = Octets::from(format!("ar-01|{number}").as_str());
-    let raw = [&[1, circuit.0.len() as u8][..], &circuit.0].concat();
+    let raw = [&[1, circuit.as_bytes().len() as u8][..], circuit.as_bytes()].concat();
     let [_, b, c, d] = number.to_be_bytes();
-    let relay_info = RelayInfo { circuit_id: Some(circuit), remote_id: None, raw: Octets(raw) };
+    let relay_info = RelayInfo { circuit_id: Some(circuit), remote_id: None, raw: raw.into() };
     let chaddr = MacAddr([2, 0, 1, b, c, d]);
     let server_id = (kind == DhcpKind::Request).then_some(KEA);
     DhcpMessage { xid: number, chaddr, relay_info: Some(relay_info), server_id, ..world.client(kind, 1, 1) }

@@ -1,6 +1,6 @@
 //! Where a subscriber is attached, as the bytes that the access network sent.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
@@ -8,9 +8,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use crate::id::{BngId, MacAddr};
 
 /// Octets as they came, e.g. a circuit-id (RFC 3046 §3.1): never text, at most 255 octets on the wire. Serialised as base64.
-/// `Display` is lossless for the reader: printable ASCII as it is, everything else and `\` as `\xNN`.
+/// `Display` is lossless for the reader: printable ASCII as it is, everything else and `\` as `\xNN`. A clone shares the octets.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
-pub struct Octets(pub Vec<u8>);
+pub struct Octets(Arc<[u8]>);
 
 impl Octets {
     /// The octets.
@@ -21,20 +21,26 @@ impl Octets {
 
 impl From<&[u8]> for Octets {
     fn from(bytes: &[u8]) -> Self {
-        Self(bytes.to_vec())
+        Self(bytes.into())
+    }
+}
+
+impl From<Vec<u8>> for Octets {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(bytes.into())
     }
 }
 
 impl From<&str> for Octets {
     fn from(text: &str) -> Self {
-        Self(text.as_bytes().to_vec())
+        Self(text.as_bytes().into())
     }
 }
 
 impl fmt::Display for Octets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         use fmt::Write;
-        for &byte in &self.0 {
+        for &byte in &*self.0 {
             match byte {
                 b'\\' => f.write_str("\\x5c")?,
                 b' '..=b'~' => f.write_char(byte as char)?,
@@ -60,7 +66,7 @@ impl Serialize for Octets {
 impl<'de> Deserialize<'de> for Octets {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        STANDARD.decode(text.as_bytes()).map(Self).map_err(D::Error::custom)
+        STANDARD.decode(text.as_bytes()).map(Self::from).map_err(D::Error::custom)
     }
 }
 
@@ -96,14 +102,14 @@ mod tests {
     proptest! {
         #[test]
         fn octets_survive_json(bytes in proptest::collection::vec(any::<u8>(), 0..255)) {
-            let octets = Octets(bytes);
+            let octets = Octets::from(bytes);
             let json = serde_json::to_string(&octets).unwrap();
             prop_assert_eq!(serde_json::from_str::<Octets>(&json).unwrap(), octets);
         }
 
         #[test]
         fn display_is_injective(a in proptest::collection::vec(any::<u8>(), 0..8), b in proptest::collection::vec(any::<u8>(), 0..8)) {
-            prop_assert_eq!(Octets(a.clone()).to_string() == Octets(b.clone()).to_string(), a == b);
+            prop_assert_eq!(Octets::from(a.clone()).to_string() == Octets::from(b.clone()).to_string(), a == b);
         }
     }
 }

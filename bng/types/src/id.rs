@@ -1,6 +1,6 @@
 //! Identifiers.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, sync::Arc};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use uuid::Uuid;
@@ -16,9 +16,9 @@ pub enum ParseIdError {
     Mac(String),
 }
 
-/// The identity of a gateway: `namespace/name` of its BNG object. For the daemon a plain configured value.
+/// The identity of a gateway: `namespace/name` of its BNG object. For the daemon a plain configured value. A clone shares the text.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct BngId(String);
+pub struct BngId(Arc<str>);
 
 impl BngId {
     /// The identity of BNG `name` in `namespace`.
@@ -48,7 +48,7 @@ impl FromStr for BngId {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let well_formed = |part: &str| !part.is_empty() && part.len() <= 253 && !part.contains('/');
         match text.split_once('/') {
-            Some((namespace, name)) if well_formed(namespace) && well_formed(name) => Ok(Self(text.to_owned())),
+            Some((namespace, name)) if well_formed(namespace) && well_formed(name) => Ok(Self(text.into())),
             _ => Err(ParseIdError::BngId(text.to_owned())),
         }
     }

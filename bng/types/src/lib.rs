@@ -11,6 +11,7 @@ pub mod event;
 pub mod id;
 pub mod relay;
 pub mod session;
+pub mod shared;
 pub mod status;
 
 pub use access::{Attachment, Octets, SessionKey};
@@ -18,3 +19,4 @@ pub use counters::Counters;
 pub use event::{Envelope, Event};
 pub use id::{BngId, InstanceId, MacAddr, SessionId};
 pub use jiff::Timestamp;
+pub use shared::Shared;

@@ -10,8 +10,8 @@ use pnet_packet::{
     Packet,
     ethernet::{EtherTypes, EthernetPacket, MutableEthernetPacket},
     ip::IpNextHeaderProtocols,
-    ipv4::{self, Ipv4Flags, Ipv4Packet, MutableIpv4Packet},
-    udp::{self, MutableUdpPacket, UdpPacket},
+    ipv4::{Ipv4Flags, Ipv4Packet, MutableIpv4Packet},
+    udp::{MutableUdpPacket, UdpPacket},
 };
 
 use crate::Drop;
@@ -64,7 +64,7 @@ pub fn parse(bytes: &[u8], checksum: Checksum) -> Result<UdpFrame<'_>, Drop> {
     }
     let datagram = &datagram[..length];
     let verify = checksum == Checksum::Verify && header.get_checksum() != 0;
-    if verify && !udp_checksum_holds(datagram, src, dst) {
+    if verify && udp_sum(datagram, src, dst) != 0xffff {
         return Err(Drop::UdpChecksum);
     }
     Ok(UdpFrame {
@@ -88,7 +88,6 @@ fn parse_ipv4(bytes: &[u8]) -> Result<(Ipv4Addr, Ipv4Addr, &[u8]), Drop> {
     if total_length > bytes.len() {
         return Err(Drop::Truncated);
     }
-    // Not pnet's: it skips the checksum's own octets by position, which is the same sum, but panics on a header that is cut.
     if ones_complement_sum(&bytes[..header_length]) != 0xffff {
         return Err(Drop::Ipv4Checksum);
     }
@@ -101,22 +100,28 @@ fn parse_ipv4(bytes: &[u8]) -> Result<(Ipv4Addr, Ipv4Addr, &[u8]), Drop> {
     Ok((header.get_source(), header.get_destination(), &bytes[header_length..total_length]))
 }
 
+/// RFC 1071: of 16-bit words, added four octets at a time.
 fn ones_complement_sum(bytes: &[u8]) -> u16 {
-    let mut sum: u32 =
-        bytes.chunks(2).map(|pair| u32::from(u16::from_be_bytes([pair[0], *pair.get(1).unwrap_or(&0)]))).sum();
+    let (words, rest) = bytes.as_chunks::<4>();
+    let mut sum: u64 = words.iter().map(|word| u64::from(u32::from_be_bytes(*word))).sum();
+    let mut last = [0; 4];
+    last[..rest.len()].copy_from_slice(rest);
+    sum += u64::from(u32::from_be_bytes(last));
     while sum > 0xffff {
         sum = (sum & 0xffff) + (sum >> 16);
     }
     sum as u16
 }
 
-fn udp_checksum_holds(datagram: &[u8], src: Ipv4Addr, dst: Ipv4Addr) -> bool {
-    let Some(header) = UdpPacket::new(datagram) else { return false };
-    let expected = match udp::ipv4_checksum(&header, &src, &dst) {
-        0 => 0xffff, // RFC 768: a computed zero is sent as all ones
-        sum => sum,
-    };
-    header.get_checksum() == expected
+/// Of a UDP datagram with its pseudo header (RFC 768), its checksum included.
+fn udp_sum(datagram: &[u8], src: Ipv4Addr, dst: Ipv4Addr) -> u16 {
+    let mut pseudo = [0; 12];
+    pseudo[..4].copy_from_slice(&src.octets());
+    pseudo[4..8].copy_from_slice(&dst.octets());
+    pseudo[9] = IpNextHeaderProtocols::Udp.0;
+    pseudo[10..].copy_from_slice(&(datagram.len() as u16).to_be_bytes()); // whoever calls has it from a 16-bit field
+    let sum = u32::from(ones_complement_sum(&pseudo)) + u32::from(ones_complement_sum(datagram));
+    if sum > 0xffff { (sum - 0xffff) as u16 } else { sum as u16 }
 }
 
 /// The payload is longer than an IPv4 packet can carry.
@@ -161,8 +166,8 @@ fn fill_packet(bytes: &mut [u8], src: SocketAddrV4, dst: SocketAddrV4, payload: 
         datagram.set_destination(dst.port());
         datagram.set_length(total_length - IPV4_HEADER as u16);
         datagram.set_payload(payload);
-        let checksum = match udp::ipv4_checksum(&datagram.to_immutable(), src.ip(), dst.ip()) {
-            0 => 0xffff,
+        let checksum = match !udp_sum(datagram.packet(), *src.ip(), *dst.ip()) {
+            0 => 0xffff, // RFC 768: a computed zero is sent as all ones
             sum => sum,
         };
         datagram.set_checksum(checksum);
@@ -176,7 +181,7 @@ fn fill_packet(bytes: &mut [u8], src: SocketAddrV4, dst: SocketAddrV4, payload: 
     header.set_next_level_protocol(IpNextHeaderProtocols::Udp);
     header.set_source(*src.ip());
     header.set_destination(*dst.ip());
-    let checksum = ipv4::checksum(&header.to_immutable());
+    let checksum = !ones_complement_sum(&header.packet()[..IPV4_HEADER]);
     header.set_checksum(checksum);
     debug_assert_eq!(header.packet().len(), usize::from(total_length));
     Ok(())

@@ -40,30 +40,25 @@ impl Option82 {
     }
 
     /// From the option's content (without code and length).
-    pub fn parse(mut content: &[u8]) -> Result<Self, Drop> {
-        let mut subs = Vec::new();
-        while let [code, length, rest @ ..] = content {
-            let (value, rest) = rest.split_at_checked(usize::from(*length)).ok_or(Drop::Option82Malformed)?;
-            subs.push((*code, value.into()));
-            content = rest;
-        }
-        if content.is_empty() { Ok(Self { subs }) } else { Err(Drop::Option82Malformed) }
+    pub fn parse(content: &[u8]) -> Result<Self, Drop> {
+        let subs = subs(content).map(|sub| sub.map(|(code, value)| (code, value.into())));
+        subs.collect::<Result<_, _>>().map(|subs| Self { subs })
     }
 
     /// The option's content (without code and length).
     pub fn encode(&self) -> Result<Vec<u8>, TooLong> {
         let mut content = Vec::with_capacity(self.encoded_len());
         for (code, value) in &self.subs {
-            let length = u8::try_from(value.0.len()).map_err(|_| TooLong(value.0.len()))?;
+            let length = u8::try_from(value.as_bytes().len()).map_err(|_| TooLong(value.as_bytes().len()))?;
             content.extend([*code, length]);
-            content.extend(&value.0);
+            content.extend(value.as_bytes());
         }
         Ok(content)
     }
 
     /// How many octets [`Option82::encode`] would need.
     pub fn encoded_len(&self) -> usize {
-        self.subs.iter().map(|(_, value)| 2 + value.0.len()).sum()
+        self.subs.iter().map(|(_, value)| 2 + value.as_bytes().len()).sum()
     }
 
     /// The first sub-option of this code.
@@ -102,6 +97,30 @@ impl Option82 {
     pub fn relay_id(&self) -> Option<&[u8]> {
         self.get(RELAY_ID)
     }
+}
+
+/// The first sub-option of this code in content that [`subs`] can read.
+pub fn first(content: &[u8], code: u8) -> Option<&[u8]> {
+    subs(content).map_while(Result::ok).find(|(other, _)| *other == code).map(|(_, value)| value)
+}
+
+/// Reads the option's content (without code and length) without copying it. After an error there is nothing more.
+pub fn subs(mut content: &[u8]) -> impl Iterator<Item = Result<(u8, &[u8]), Drop>> {
+    std::iter::from_fn(move || {
+        if content.is_empty() {
+            return None;
+        }
+        let sub = match content {
+            [code, length, rest @ ..] => rest.split_at_checked(usize::from(*length)).map(|cut| (*code, cut)),
+            _ => None,
+        };
+        let Some((code, (value, rest))) = sub else {
+            content = &[];
+            return Some(Err(Drop::Option82Malformed));
+        };
+        content = rest;
+        Some(Ok((code, value)))
+    })
 }
 
 #[cfg(test)]
@@ -149,7 +168,7 @@ mod tests {
             option.set(code, &value);
             prop_assert_eq!(option.get(code), Some(value.as_slice()));
             let others = |list: &[(u8, Octets)]| list.iter().filter(|(other, _)| *other != code).cloned().collect::<Vec<_>>();
-            let before: Vec<_> = subs.iter().map(|(code, value)| (*code, Octets(value.clone()))).collect();
+            let before: Vec<_> = subs.iter().map(|(code, value)| (*code, Octets::from(value.clone()))).collect();
             prop_assert_eq!(others(&option.subs), others(&before));
             prop_assert_eq!(option.subs.iter().filter(|(other, _)| *other == code).count(), 1);
         }

@@ -15,12 +15,12 @@ pub struct Replay {
     pub torn: usize,
 }
 
-/// Puts the framed entry into `buffer`, in place of what was there.
+/// Appends the framed entry to `buffer`.
 pub fn encode(entry: &Entry, buffer: &mut Vec<u8>) {
-    buffer.clear();
-    buffer.resize(HEADER, 0);
+    let start = buffer.len();
+    buffer.resize(start + HEADER, 0);
     serde_json::to_writer(&mut *buffer, entry).expect("an entry has string keys only and a Vec takes all");
-    let (header, body) = buffer.split_at_mut(HEADER);
+    let (header, body) = buffer[start..].split_at_mut(HEADER);
     header[..4].copy_from_slice(&(body.len() as u32).to_le_bytes());
     header[4..].copy_from_slice(&crc32fast::hash(body).to_le_bytes());
 }

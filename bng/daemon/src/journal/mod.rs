@@ -17,7 +17,7 @@ use std::{
 };
 
 use lastmile_session::{AccountingRecord, Record, RecordedEvent, Snapshot};
-use lastmile_types::InstanceId;
+use lastmile_types::{InstanceId, Shared};
 use serde::{Deserialize, Serialize};
 use tracing::{info, warn};
 
@@ -88,9 +88,9 @@ pub struct Image {
     /// Events up to here are in the database.
     pub committed: u64,
     /// Later events, in order.
-    pub events: VecDeque<RecordedEvent>,
+    pub events: VecDeque<Shared<RecordedEvent>>,
     /// Accounting that nobody acknowledged yet, in order.
-    pub accounting: VecDeque<AccountingRecord>,
+    pub accounting: VecDeque<Shared<AccountingRecord>>,
 }
 
 impl Image {
@@ -114,13 +114,16 @@ impl Image {
         self.remember(entry);
     }
 
-    /// Takes one entry on, but for the machine's state: a running machine has that itself.
-    pub fn remember(&mut self, entry: Entry) {
+    /// Takes one entry on, but for the machine's state: a running machine has that itself. Gives back what is new.
+    pub fn remember(&mut self, entry: Entry) -> (Vec<Shared<RecordedEvent>>, Vec<Shared<AccountingRecord>>) {
         match entry {
             Entry::Opened { boot_id } => self.boot_id = boot_id,
             Entry::Record(record) => {
-                self.events.extend(record.events);
-                self.accounting.extend(record.accounting);
+                let events: Vec<_> = record.events.into_iter().map(Shared::new).collect();
+                let accounting: Vec<_> = record.accounting.into_iter().map(Shared::new).collect();
+                self.events.extend(events.iter().cloned());
+                self.accounting.extend(accounting.iter().cloned());
+                return (events, accounting);
             }
             Entry::Committed { seq } => {
                 self.committed = self.committed.max(seq);
@@ -135,6 +138,7 @@ impl Image {
                 }
             }
         }
+        (Vec::new(), Vec::new())
     }
 }
 
@@ -173,9 +177,10 @@ impl Journal {
         ))
     }
 
-    /// Hands one entry to the kernel. On an error nothing that the entry leads to may be done.
-    pub fn append(&mut self, entry: &Entry) -> Result<(), JournalError> {
-        frame::encode(entry, &mut self.buffer);
+    /// Hands entries to the kernel, all or none. On an error nothing that they lead to may be done.
+    pub fn append(&mut self, entries: &[Entry]) -> Result<(), JournalError> {
+        self.buffer.clear();
+        entries.iter().for_each(|entry| frame::encode(entry, &mut self.buffer));
         if let Err(source) = self.log.write_all(&self.buffer) {
             // Half a frame would hide every later one from a replay.
             let _ = self.log.set_len(self.written);

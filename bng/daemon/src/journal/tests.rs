@@ -33,9 +33,9 @@ fn what_was_appended_is_there_after_a_crash() {
     let (mut journal, image) = Journal::open(folder.path(), instance(1)).unwrap();
     assert_eq!(image, Image::new(instance(1)));
     for seq in 1..=5 {
-        journal.append(&event(seq)).unwrap();
+        journal.append(&[event(seq)]).unwrap();
     }
-    journal.append(&Entry::Committed { seq: 3 }).unwrap();
+    journal.append(&[Entry::Committed { seq: 3 }]).unwrap();
     drop(journal);
 
     let (_journal, image) = Journal::open(folder.path(), instance(2)).unwrap();
@@ -56,11 +56,11 @@ fn rotation_keeps_everything_and_one_generation() {
     let folder = tempfile::tempdir().unwrap();
     let (mut journal, mut image) = Journal::open(folder.path(), instance(1)).unwrap();
     for seq in 1..=3 {
-        journal.append(&event(seq)).unwrap();
+        journal.append(&[event(seq)]).unwrap();
         image.apply(event(seq));
     }
     journal.rotate(&image).unwrap();
-    journal.append(&event(4)).unwrap();
+    journal.append(&[event(4)]).unwrap();
     drop(journal);
     let (_journal, image) = Journal::open(folder.path(), instance(2)).unwrap();
     assert_eq!(image.events.len(), 4);
@@ -87,7 +87,7 @@ proptest! {
         let folder = tempfile::tempdir().unwrap();
         let (mut journal, _) = Journal::open(folder.path(), instance(1)).unwrap();
         for seq in 1..=count {
-            journal.append(&event(seq)).unwrap();
+            journal.append(&[event(seq)]).unwrap();
         }
         drop(journal);
         let path = log_file(folder.path());
@@ -104,7 +104,7 @@ proptest! {
         prop_assert_eq!(&kept, &(1..=kept.len() as u64).collect::<Vec<_>>());
         // And it can be written on.
         let next = kept.len() as u64 + 1;
-        journal.append(&event(next)).unwrap();
+        journal.append(&[event(next)]).unwrap();
         drop(journal);
         let (_journal, image) = Journal::open(folder.path(), instance(3)).unwrap();
         prop_assert_eq!(image.events.len() as u64, next);

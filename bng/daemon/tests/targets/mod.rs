@@ -91,11 +91,10 @@ fn replays(bytes: &[u8]) {
     let replay = frame::replay(bytes, |entry| entries.push(entry));
     assert_eq!(replay.entries, entries.len());
     assert!(replay.torn <= bytes.len());
-    let (mut log, mut buffer) = (Vec::new(), Vec::new());
+    let mut log = Vec::new();
     let mut image = Image::new(InstanceId(uuid::Uuid::nil()));
     for entry in &entries {
-        frame::encode(entry, &mut buffer);
-        log.extend_from_slice(&buffer);
+        frame::encode(entry, &mut log);
         image.apply(entry.clone());
     }
     let mut again = Vec::new();

@@ -220,7 +220,8 @@ impl World {
     pub fn client(&self, kind: DhcpKind, port: u8, mac: u8) -> DhcpMessage {
         let circuit = Octets::from(format!("ar-01|1/{port}").as_str());
         let remote = Octets::from(format!("line-{port:02}").as_str());
-        let raw = [&[1, circuit.0.len() as u8][..], &circuit.0, &[2, remote.0.len() as u8], &remote.0].concat();
+        let (one, two) = (circuit.as_bytes(), remote.as_bytes());
+        let raw = [&[1, one.len() as u8][..], one, &[2, two.len() as u8], two].concat();
         DhcpMessage {
             side: Side::Subscriber,
             kind,
@@ -234,7 +235,7 @@ impl World {
             server_id: None,
             requested_ip: None,
             lease_seconds: None,
-            relay_info: Some(RelayInfo { circuit_id: Some(circuit), remote_id: Some(remote), raw: Octets(raw) }),
+            relay_info: Some(RelayInfo { circuit_id: Some(circuit), remote_id: Some(remote), raw: raw.into() }),
             hostname: Some("box".to_owned()),
             source_mac: ROUTER_MAC,
             source_ip: UP0,

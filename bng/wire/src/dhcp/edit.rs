@@ -12,6 +12,9 @@ use crate::{
     option82::{Option82, TooLong},
 };
 
+/// What an edit usually adds, octets.
+const ROOM: usize = 64;
+
 /// Why an option could not be set. The message is unchanged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum EditError {
@@ -36,7 +39,10 @@ pub struct Edit {
 
 impl Edit {
     pub(super) fn of(message: &Message<'_>) -> Self {
-        Self { bytes: message.bytes().to_vec() }
+        let bytes = message.bytes();
+        let mut copy = Vec::with_capacity(bytes.len() + ROOM);
+        copy.extend(bytes);
+        Self { bytes: copy }
     }
 
     /// Sets `hops`.
@@ -73,16 +79,17 @@ impl Edit {
 
     /// Removes every occurrence of an option. In `file` and `sname` it is overwritten by padding: those fields have a fixed length.
     pub fn remove_option(&mut self, code: u8) -> &mut Self {
-        let fields: Vec<_> = Fields::of(&self.bytes).iter().flat_map(Fields::iter).cloned().collect();
+        let Ok(fields) = Fields::of(&self.bytes) else { return self };
         // `file` and `sname` stand before the options and keep their length, so the options field goes last.
-        for field in fields.into_iter().rev() {
-            let found: Vec<_> =
-                walk(&self.bytes, field.clone()).map_while(Result::ok).filter(|found| found.code == code).collect();
-            for found in found.into_iter().rev() {
-                if field.start == at::OPTIONS {
-                    self.bytes.drain(found.whole);
-                } else {
-                    self.bytes[found.whole].fill(PAD);
+        for field in fields.iter().rev() {
+            let options = field.start == at::OPTIONS;
+            loop {
+                let field = if options { self.options() } else { field.clone() };
+                let found = walk(&self.bytes, field).map_while(Result::ok).find(|found| found.code == code);
+                match found {
+                    Some(found) if options => drop(self.bytes.drain(found.whole)),
+                    Some(found) => self.bytes[found.whole].fill(PAD),
+                    None => break,
                 }
             }
         }
@@ -93,33 +100,43 @@ impl Edit {
     /// octets is split (RFC 3396 §5); what the options field has no room for goes into `file` and `sname` (RFC 2131 §4.1).
     pub fn set_option(&mut self, code: u8, content: &[u8]) -> Result<&mut Self, EditError> {
         let first = walk(&self.bytes, self.options()).map_while(Result::ok).find(|found| found.code == code);
-        let mut edited = self.clone();
-        edited.remove_option(code);
-        if edited.past_end() > edited.bytes.len() {
-            edited.bytes.push(END);
-        }
-        let needed = edited.past_end() + spill::encoded_len(content.len());
-        if needed <= MAX_MESSAGE {
-            let place = first.map_or(edited.past_end() - 1, |found| found.whole.start);
-            edited.bytes.splice(place..place, spill::pieces(code, content));
-            edited.shed_padding();
-        } else {
-            edited.bytes.truncate(edited.past_end());
-            if !spill::spill(&mut edited.bytes, MAX_MESSAGE, code, content) {
-                return Err(EditError::MessageTooLong { needed, limit: MAX_MESSAGE });
-            }
-        }
-        *self = edited;
-        Ok(self)
+        self.put(code, content, first.map(|found| found.whole.start))
     }
 
     /// Sets option 82 as the last option (RFC 3046 §2.1).
     pub fn set_option82(&mut self, option: &Option82) -> Result<&mut Self, EditError> {
-        let content = option.encode()?;
-        let mut edited = self.clone();
-        edited.remove_option(option82::CODE).set_option(option82::CODE, &content)?;
-        *self = edited;
-        Ok(self)
+        self.put(option82::CODE, &option.encode()?, None)
+    }
+
+    /// As [`Edit::set_option82`], from content that [`option82::subs`] can read.
+    pub fn set_option82_raw(&mut self, content: &[u8]) -> Result<&mut Self, EditError> {
+        self.put(option82::CODE, content, None)
+    }
+
+    /// Puts an option at a place in the options field, or after the last option, instead of all its occurrences.
+    fn put(&mut self, code: u8, content: &[u8], place: Option<usize>) -> Result<&mut Self, EditError> {
+        let added = spill::encoded_len(content.len());
+        // With an End of its own; only what may not fit needs a way back.
+        let before = (self.bytes.len() + added + 1 > MAX_MESSAGE).then(|| self.bytes.clone());
+        self.remove_option(code);
+        if self.past_end() > self.bytes.len() {
+            self.bytes.push(END);
+        }
+        let needed = self.past_end() + added;
+        if needed <= MAX_MESSAGE {
+            let place = place.unwrap_or(self.past_end() - 1);
+            self.bytes.splice(place..place, spill::pieces(code, content));
+            self.shed_padding();
+            return Ok(self);
+        }
+        self.bytes.truncate(self.past_end());
+        if spill::spill(&mut self.bytes, MAX_MESSAGE, code, content) {
+            return Ok(self);
+        }
+        if let Some(before) = before {
+            self.bytes = before;
+        }
+        Err(EditError::MessageTooLong { needed, limit: MAX_MESSAGE })
     }
 
     /// Removes option 82.

@@ -27,7 +27,7 @@ impl Fields {
         })
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = &Range<usize>> {
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Range<usize>> {
         self.ranges[..self.count].iter()
     }
 }

@@ -245,8 +245,8 @@ impl Attributes {
 
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
         for Attribute { kind, value } in &self.list {
-            out.extend([*kind, value.0.len() as u8 + 2]); // at most 253: see push
-            out.extend(&value.0);
+            out.extend([*kind, value.as_bytes().len() as u8 + 2]); // at most 253: see push
+            out.extend(value.as_bytes());
         }
     }
 }
