@@ -46,10 +46,7 @@ impl Driver {
                 Ok(None) => {}
                 Err(error) => self.gate_failed(&error),
             },
-            Action::ReadCounters(None) => match self.plane.gate.dump() {
-                Ok(all) => next.push_back(Input::Counters(all.into_iter().map(reading).collect())),
-                Err(error) => self.gate_failed(&error),
-            },
+            Action::ReadCounters(None) => self.surveys.ask(),
             Action::Ping { router, address } => self.ping(router, address),
             Action::Adopt(adoption) => next.push_back(Input::Adopt(adoption)),
             Action::DeleteLease { ip, mac } => drop(self.kea.send(Ask::Delete { ip, mac })),

@@ -5,6 +5,7 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
+    future::ready,
     io,
     net::Ipv4Addr,
     sync::Arc,
@@ -39,6 +40,7 @@ use crate::{
     recorder::Recorder,
     settle,
     status::Order,
+    survey::{Found, Surveys},
     time::boot_ms,
 };
 
@@ -61,6 +63,8 @@ pub struct Sources {
     pub accounted: mpsc::UnboundedReceiver<u64>,
     /// From the probes.
     pub findings: mpsc::UnboundedReceiver<Finding>,
+    /// Everybody's counters.
+    pub surveys: mpsc::UnboundedReceiver<Found>,
     /// How the outbox is.
     pub outbox: watch::Receiver<outbox::State>,
     /// How RADIUS is.
@@ -94,6 +98,7 @@ pub struct Driver {
     pub(crate) batch: settle::Batch,
     /// For what is not the packets' path.
     pub(crate) beside: Handle,
+    pub(crate) surveys: Surveys,
     pub(crate) orders_waiting: BTreeMap<u64, oneshot::Sender<Option<DisconnectAnswer>>>,
     pub(crate) last_order: u64,
     pub(crate) coa: coa::Desk,
@@ -143,6 +148,7 @@ pub struct Parts {
     pub inputs: mpsc::UnboundedSender<Input>,
     pub kea: mpsc::UnboundedSender<Ask>,
     pub beside: Handle,
+    pub surveys: Surveys,
     pub sources: Sources,
     pub sinks: Sinks,
 }
@@ -155,6 +161,8 @@ enum Woken {
     Accounted(u64),
     Finding(Finding),
     NextHops,
+    Survey(Found),
+    Slice,
     Outbox,
     Health,
     Tick,
@@ -174,6 +182,7 @@ impl Driver {
             pinger: Arc::new(parts.pinger),
             batch: settle::Batch::default(),
             beside: parts.beside,
+            surveys: parts.surveys,
             orders_waiting: BTreeMap::new(),
             last_order: 0,
             coa: parts.coa,
@@ -232,6 +241,8 @@ impl Driver {
                 Some(number) = self.sources.accounted.recv() => Woken::Accounted(number),
                 Some(finding) = self.sources.findings.recv() => Woken::Finding(finding),
                 () = self.plane.next_hops.changed() => Woken::NextHops,
+                Some(found) = self.sources.surveys.recv() => Woken::Survey(found),
+                () = ready(()), if self.surveys.has_rest() => Woken::Slice,
                 Ok(()) = self.sources.outbox.changed() => Woken::Outbox,
                 _ = health.tick() => Woken::Health,
                 _ = tick.tick() => Woken::Tick,
@@ -247,6 +258,8 @@ impl Driver {
                 Woken::Order(order) => self.order(order),
                 Woken::Coa(order) => self.coa_order(order),
                 Woken::Accounted(number) => self.accounted_all(number),
+                Woken::Survey(found) => self.surveyed(found),
+                Woken::Slice => self.slice(),
                 Woken::NextHops => self.next_hops().await,
                 Woken::Finding(finding) => self.found(finding),
                 Woken::Outbox => self.outbox(),

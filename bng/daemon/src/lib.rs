@@ -31,6 +31,7 @@ pub mod replay;
 pub mod run;
 pub mod settle;
 pub mod status;
+pub mod survey;
 pub mod time;
 pub mod upkeep;
 

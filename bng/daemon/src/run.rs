@@ -34,6 +34,7 @@ use crate::{
     radius::{Client, Reachability, accounting::Delivering, dead_letters::DeadLetters},
     recorder::{self, Recorder},
     status::{self, Endpoint},
+    survey::Surveys,
     time::boot_id,
     upkeep::{ORDER_QUEUE, WIRES_RETRY, first_status, refuse, replace},
 };
@@ -64,6 +65,9 @@ pub enum RunError {
     /// No raw sockets.
     #[error("cannot ping: is CAP_NET_RAW missing?")]
     Ping(#[source] lastmile_netio::Error),
+    /// No thread for the counters.
+    #[error("cannot start a thread")]
+    Thread(#[source] io::Error),
     /// The recording cannot be opened.
     #[error("cannot record to {path}")]
     Record {
@@ -210,7 +214,9 @@ fn wire(wiring: Wiring) -> Result<Parts, RunError> {
     beside.spawn(coa_server.run());
     beside.spawn(probes::dhcp(config_seen, finding));
 
+    let (surveys, surveyed) = Surveys::start(config.bng.bng_id.clone()).map_err(RunError::Thread)?;
     let sources = Sources {
+        surveys: surveyed,
         inputs: inputs_seen,
         orders,
         coa: coa_orders,
@@ -234,6 +240,7 @@ fn wire(wiring: Wiring) -> Result<Parts, RunError> {
         inputs,
         kea,
         beside,
+        surveys,
         sources,
         sinks,
     })

@@ -1,7 +1,10 @@
 //! What one wake of the driver leads to, done together: one write to the journal, then one transaction with the kernel's gate, then
 //! the packets in one call. An input that follows from these is dealt with before anything else.
 
-use std::{collections::VecDeque, net::Ipv4Addr};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    net::Ipv4Addr,
+};
 
 use lastmile_netio::gate::{Change, Final};
 use lastmile_session::{Action, Admission, Input};
@@ -17,6 +20,9 @@ use crate::{
 
 /// Entries of one write.
 const WRITE: usize = 256;
+
+/// Subscribers of one transaction with the gate.
+const TOGETHER: usize = 256;
 
 /// What waits for the end of a batch.
 #[derive(Default)]
@@ -123,11 +129,13 @@ impl Driver {
 
     /// Neighbouring changes of the gate go to the kernel together, one of each subscriber.
     fn carry_out(&mut self, next: &mut VecDeque<Input>) {
-        let mut together = Vec::new();
+        let (mut together, mut whose) = (Vec::new(), BTreeSet::new());
         for action in std::mem::take(&mut self.batch.actions) {
             let at_gate = subscriber_at_gate(&action);
-            if at_gate.is_none() || together.iter().any(|other| subscriber_at_gate(other) == at_gate) {
+            if at_gate.is_none_or(|ip| !whose.insert(ip)) || together.len() >= TOGETHER {
                 self.change_gate(&mut together, next);
+                whose.clear();
+                whose.extend(at_gate);
             }
             match at_gate {
                 Some(_) => together.push(action),
@@ -142,6 +150,7 @@ impl Driver {
             return;
         }
         let changes: Vec<Change> = actions.iter().filter_map(|action| self.gate_change(action)).collect();
+        actions.iter().filter_map(subscriber_at_gate).for_each(|ip| self.surveys.changes(ip));
         // A transaction takes effect as a whole; where one is refused, each is tried alone, so that one costs no other its counters.
         let finals = match self.plane.gate.apply(&changes) {
             Ok(finals) => finals,

@@ -152,6 +152,8 @@ fn measure_null(paths: &Paths, topology: &Topology, folders: &Folders, length: &
             println!("round {}/{}: {sample}", round + 1, length.rounds);
             samples.push(sample);
         }
+        let (sessions, seconds) = bed.restart().await?;
+        println!("killed and started again with {sessions} sessions in its journal: it answers after {seconds:.1} s");
         bed.stop();
         Ok(samples)
     })

@@ -11,7 +11,7 @@ use lastmile_bng::{
     },
 };
 use lastmile_session::{AccountingKind, AccountingRecord, Record};
-use lastmile_types::InstanceId;
+use lastmile_types::{InstanceId, Shared};
 use tempfile::TempDir;
 use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
@@ -181,17 +181,18 @@ async fn what_was_owed_before_a_restart_is_delivered_after_it() {
     let (mut journal, image) = Journal::open(state.path(), InstanceId(Uuid::now_v7())).unwrap();
     assert!(image.accounting.is_empty());
     for record in life(1, Uuid::now_v7()).into_iter().chain(life(4, Uuid::now_v7())) {
-        journal.append(&Entry::Record(Box::new(Record { accounting: vec![record], ..Record::default() }))).unwrap();
+        let entry = Entry::Record(Box::new(Record { accounting: vec![record], ..Record::default() }));
+        journal.append(&[entry]).unwrap();
     }
     for number in [4, 1] {
-        journal.append(&Entry::Accounted { number }).unwrap();
+        journal.append(&[Entry::Accounted { number }]).unwrap();
     }
     drop(journal);
     let (_journal, image) = Journal::open(state.path(), InstanceId(Uuid::now_v7())).unwrap();
     let owed: Vec<_> = image.accounting.iter().map(|record| record.number).collect();
     assert_eq!(owed, [2, 3, 5, 6]);
     let mut delivery = Delivery::start(client(hasty(vec![server.as_server()])).0);
-    delivery.send(image.accounting);
+    delivery.send(image.accounting.into_iter().map(Shared::into_inner));
     let mut numbers = delivery.dealt_with(4).await;
     let place = |number: u64| numbers.iter().position(|other| *other == number).unwrap();
     assert!(place(2) < place(3) && place(5) < place(6), "{numbers:?}");

@@ -33,6 +33,7 @@ mod names;
 mod plan;
 mod rules;
 mod sets;
+mod survey;
 mod term;
 mod terms;
 
@@ -43,6 +44,7 @@ pub(crate) use element::Direction;
 use element::Element;
 use members::{Member, Pending, collect_deleted};
 pub(crate) use names::table as table_name;
+pub use survey::{Sighting, survey};
 
 /// Messages per transaction: an echo for each must fit the socket's buffer, and forwarding waits for none of them.
 const CHUNK: usize = 512;

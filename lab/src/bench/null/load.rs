@@ -8,7 +8,7 @@ use lastmile_wire::dhcp::MessageType;
 
 use super::frames::{self, Template};
 
-/// An exchange without an answer for so long is lost.
+/// An exchange without an answer for so long, or for the load's whole length, is lost.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How long the generator sleeps at most.
 const NAP: Duration = Duration::from_millis(1);
@@ -126,10 +126,11 @@ impl Run<'_> {
                 heard?;
                 batch.frames().for_each(|captured| self.hear(captured.bytes));
             }
-            if swept.elapsed() > PATIENCE / 4 {
+            let patience = PATIENCE.min(self.load.length);
+            if swept.elapsed() > patience / 4 {
                 swept = Instant::now();
                 let before = self.open.len();
-                self.open.retain(|_, open| open.since.elapsed() < PATIENCE);
+                self.open.retain(|_, open| open.since.elapsed() < patience);
                 self.lost += before - self.open.len();
             }
         }

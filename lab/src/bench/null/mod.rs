@@ -45,6 +45,7 @@ pub struct NullBed {
     through: Generator,
     direct: Generator,
     gateway: Part,
+    start: Box<dyn Fn() -> Result<Part>>,
     responders: Part,
     committer: Committer,
     services: Services,
@@ -74,14 +75,19 @@ impl NullBed {
         let services = crate::services::start_event_bus(&spec)?;
         let responders = start_responders(folders, &spec)?;
         let site = Site { netns: "n-gateway", pool: wires::NULL_POOL };
-        let gateway = gateway::start(paths, folders, &spec, &site)?;
+        let committer_url = gateway::redis_url(&spec);
+        let start = {
+            let (paths, folders) = (paths.clone(), folders.clone());
+            Box::new(move || gateway::start(&paths, &folders, &spec, &site))
+        };
+        let gateway = start()?;
         let template = |link: &str, netns: &str, peer: &str| -> Result<Template> {
             Ok(Template::new(mac(None, link)?, mac(Some(netns), peer)?))
         };
         let through = Generator::open(wires::GENERATOR, template(wires::GENERATOR, "n-gateway", "access0")?)?;
         let direct = Generator::open(wires::DIRECT, template(wires::DIRECT, "n-services", "direct0")?)?;
-        let committer = Committer::start(&gateway::redis_url(&spec))?;
-        let mut bed = Self { through, direct, gateway, responders, committer, services, next_client: 0 };
+        let committer = Committer::start(&committer_url)?;
+        let mut bed = Self { through, direct, gateway, start, responders, committer, services, next_client: 0 };
         bed.wait_serving().await?;
         bed.set_up(KNOWN).await?;
         Ok(bed)
@@ -162,6 +168,15 @@ impl NullBed {
         }
         let (seconds, used) = (begin.elapsed().as_secs_f64(), cpu_seconds(self.gateway.pid())? - cpu);
         Ok((outcome.done as f64 / seconds, used * 1e6 / outcome.done as f64, outcome.lost))
+    }
+
+    /// Kills the gateway and starts it again: how many sessions it had, and seconds until it answers.
+    pub async fn restart(&mut self) -> Result<(u32, f64)> {
+        self.gateway.stop(Signal::SIGKILL, Duration::from_secs(5));
+        let begin = Instant::now();
+        self.gateway = (self.start)()?;
+        self.wait_serving().await?;
+        Ok((self.next_client, begin.elapsed().as_secs_f64()))
     }
 
     fn check(&mut self) -> Result<()> {

@@ -1,0 +1,94 @@
+//! Everybody's counters: read by a thread of its own, dealt with in slices, so that packets wait for neither.
+
+use std::{collections::BTreeSet, io, net::Ipv4Addr, sync::mpsc::sync_channel, thread, vec};
+
+use lastmile_netio::{
+    Error,
+    gate::{Sighting, survey},
+};
+use lastmile_session::Input;
+use lastmile_types::BngId;
+use tokio::sync::mpsc;
+
+use crate::{actions::reading, driver::Driver};
+
+/// Readings of one slice.
+const SLICE: usize = 256;
+
+/// What a survey found.
+pub type Found = Result<Vec<Sighting>, Error>;
+
+/// The thread, and what of its last answer is still to be dealt with.
+#[derive(Debug)]
+pub struct Surveys {
+    ask: std::sync::mpsc::SyncSender<()>,
+    under_way: bool,
+    /// Whose element was changed since the survey was asked for: what it says of them may be of the time before.
+    changed: BTreeSet<Ipv4Addr>,
+    rest: vec::IntoIter<Sighting>,
+}
+
+impl Surveys {
+    /// Starts the thread; its answers come by the channel.
+    pub fn start(bng_id: BngId) -> io::Result<(Self, mpsc::UnboundedReceiver<Found>)> {
+        let (ask, asked) = sync_channel(1);
+        let (found, answers) = mpsc::unbounded_channel();
+        thread::Builder::new().name("survey".to_owned()).spawn(move || {
+            while asked.recv().is_ok() {
+                let _ = found.send(survey(&bng_id)); // nobody waits at the end
+            }
+        })?;
+        Ok((Self { ask, under_way: false, changed: BTreeSet::new(), rest: Vec::new().into_iter() }, answers))
+    }
+
+    /// Asks for one, unless one is under way.
+    pub fn ask(&mut self) {
+        if !self.under_way && self.ask.try_send(()).is_ok() {
+            self.under_way = true;
+        }
+    }
+
+    /// A subscriber's element is about to change.
+    pub fn changes(&mut self, ip: Ipv4Addr) {
+        if self.under_way {
+            self.changed.insert(ip);
+        }
+    }
+
+    /// Some of an answer is left.
+    pub fn has_rest(&self) -> bool {
+        self.rest.len() > 0
+    }
+
+    fn end(&mut self) {
+        self.under_way = false;
+        self.changed.clear();
+    }
+}
+
+impl Driver {
+    /// A survey's answer is there.
+    pub(crate) fn surveyed(&mut self, found: Found) {
+        match found {
+            Ok(all) => {
+                self.surveys.rest = all.into_iter();
+                self.slice();
+            }
+            Err(error) => {
+                self.surveys.end();
+                self.gate_failed(&error);
+            }
+        }
+    }
+
+    /// The next slice of an answer.
+    pub(crate) fn slice(&mut self) {
+        let Surveys { rest, changed, .. } = &mut self.surveys;
+        let slice = rest.take(SLICE).filter(|sighting| !changed.contains(&sighting.ip()));
+        let readings: Vec<_> = slice.filter_map(|sighting| self.plane.gate.sighted(&sighting)).map(reading).collect();
+        if !self.surveys.has_rest() {
+            self.surveys.end();
+        }
+        self.input(Input::Counters(readings), None);
+    }
+}
