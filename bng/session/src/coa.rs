@@ -338,7 +338,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_port_leads_back_to_its_circuit(bytes in proptest::collection::vec(any::<u8>(), 0..255)) {
-            let circuit = Octets(bytes);
+            let circuit = Octets::from(bytes);
             let port = nas_port_id(&circuit);
             let found = circuit_of(&port);
             prop_assert!(circuit.as_bytes().starts_with(found.as_bytes()));

@@ -105,7 +105,7 @@ fn each_identifier_finds_its_session_and_all_given_must_match() {
 #[test]
 fn identifiers_that_were_cut_off_are_found_by_what_was_sent() {
     let mut world = World::new();
-    let long = |last: u8| Octets([&[0xff; 253][..], &[last]].concat());
+    let long = |last: u8| Octets::from([&[0xff; 253][..], &[last]].concat());
     for last in 1..=2 {
         let mut message = world.client(DhcpKind::Discover, last, last);
         message.relay_info.as_mut().unwrap().circuit_id = Some(long(last));

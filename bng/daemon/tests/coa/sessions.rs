@@ -23,7 +23,7 @@ pub fn address(port: u8) -> Ipv4Addr {
 /// Writes the journal; `drained` = a drain has ended them all.
 pub fn seed(state: &Path, config: &BngConfig, drained: bool) {
     let (mut journal, _) = Journal::open(state, InstanceId(Uuid::now_v7())).unwrap();
-    journal.append(&Entry::Opened { boot_id: boot_id() }).unwrap();
+    journal.append(&[Entry::Opened { boot_id: boot_id() }]).unwrap();
     let settings = Settings { config: config.clone(), own: vec![[10, 231, 11, 1].into()] };
     let mut machine = Machine::new(settings, Snapshot::default());
     let mut tell = |input: Input| {
@@ -33,7 +33,7 @@ pub fn seed(state: &Path, config: &BngConfig, drained: bool) {
             let mut effects = Effects::default();
             machine.handle(now(), input, &mut effects);
             if !effects.record.is_empty() {
-                journal.append(&Entry::Record(Box::new(effects.record))).unwrap();
+                journal.append(&[Entry::Record(Box::new(effects.record))]).unwrap();
             }
             for action in effects.actions {
                 match action {
@@ -65,7 +65,7 @@ pub fn seed(state: &Path, config: &BngConfig, drained: bool) {
 /// The session of the subscriber on a port.
 pub fn of(snapshot: &Snapshot, port: u8) -> Option<(SessionId, &Session)> {
     let ip = address(port);
-    snapshot.sessions.iter().find(|(_, session)| session.ip == ip).map(|(id, session)| (*id, session))
+    snapshot.sessions.iter().find(|(_, session)| session.ip == ip).map(|(id, session)| (*id, &**session))
 }
 
 fn request(port: u8, line: u8) -> DhcpMessage {
@@ -87,7 +87,7 @@ fn request(port: u8, line: u8) -> DhcpMessage {
         relay_info: Some(RelayInfo {
             circuit_id: Some(Octets::from(circuit.as_str())),
             remote_id: Some(Octets::from(remote.as_str())),
-            raw: Octets(raw),
+            raw: raw.into(),
         }),
         hostname: None,
         source_mac: MacAddr([2, 0, 0, 0, 0, 9]),
