@@ -160,14 +160,7 @@ impl Driver {
         let mut finals = finals.into_iter().peekable();
         for action in actions.drain(..) {
             match action {
-                Action::Admit(admission) => {
-                    let mac = self.terms(&admission).mac;
-                    if mac.is_some() {
-                        self.plane.pin(admission.ip, mac);
-                    }
-                    self.plane.limits.settle(&admission);
-                }
-                Action::SetLimits(admission) => self.plane.limits.settle(&admission),
+                Action::Admit(admission) | Action::SetLimits(admission) => self.plane.limits.settle(&admission),
                 Action::EvictStray { ip } => {
                     finals.next_if(|last| last.ip == ip);
                     self.forget(ip);
@@ -191,7 +184,13 @@ impl Driver {
 
     fn gate_change(&mut self, action: &Action) -> Option<Change> {
         match action {
-            Action::Admit(admission) => Some(Change::Admit { ip: admission.ip, terms: self.terms(admission) }),
+            Action::Admit(admission) => {
+                let terms = self.terms(admission);
+                if terms.mac.is_some() {
+                    self.plane.pin(admission.ip, terms.mac);
+                }
+                Some(Change::Admit { ip: admission.ip, terms })
+            }
             Action::SetLimits(admission) => Some(Change::SetTerms { ip: admission.ip, terms: self.terms(admission) }),
             Action::Evict { ip, .. } | Action::EvictStray { ip } => Some(Change::Evict { ip: *ip }),
             _ => None,
