@@ -5,7 +5,10 @@ use std::{
     io::{Read, Write},
     net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream},
     process::Command,
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+        atomic::{AtomicU32, Ordering},
+    },
     thread,
     time::Duration,
 };
@@ -17,14 +20,46 @@ use nix::sched::{CloneFlags, setns};
 pub struct Bench {
     prefix: String,
     names: Vec<&'static str>,
+    _turn: Turn,
+}
+
+/// The machine while a figure is measured belongs to that test alone; others share it.
+static TURNS: RwLock<()> = RwLock::new(());
+
+enum Turn {
+    Shared { _guard: RwLockReadGuard<'static, ()> },
+    Alone { _guard: RwLockWriteGuard<'static, ()> },
+}
+
+/// Measures until the figure is good, three times at most: other work on the machine spoils one, what is wrong spoils all.
+pub fn measured<T: std::fmt::Debug>(what: &str, good: impl Fn(&T) -> bool, mut measure: impl FnMut() -> T) {
+    let mut figures = Vec::new();
+    for _ in 0..3 {
+        let figure = measure();
+        println!("{what}: {figure:?}");
+        if good(&figure) {
+            return;
+        }
+        figures.push(figure);
+    }
+    panic!("{what}: {figures:?}");
 }
 
 impl Bench {
     pub fn new() -> Self {
+        Self::build(Turn::Shared { _guard: TURNS.read().unwrap_or_else(PoisonError::into_inner) })
+    }
+
+    /// While no other test of this program runs.
+    pub fn alone() -> Self {
+        Self::build(Turn::Alone { _guard: TURNS.write().unwrap_or_else(PoisonError::into_inner) })
+    }
+
+    fn build(turn: Turn) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         assert!(nix::unistd::geteuid().is_root(), "these tests make network namespaces: run them as root");
         let prefix = format!("wnr-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        let mut bench = Self { prefix, names: Vec::new() };
+        let mut bench = Self { prefix, names: Vec::new(), _turn: turn };
         ["subscriber", "gateway", "host"].into_iter().for_each(|name| bench.add(name));
         bench.wire("subscriber", "eth0", "gateway", "access0");
         bench.wire("host", "eth0", "gateway", "uplink0");
