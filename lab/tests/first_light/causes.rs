@@ -55,8 +55,13 @@ fn ended(lab: &Lab, bng: &str, session: &Value, wanted: &str, seconds: u64) -> R
     ensure(heir || !gate(lab, bng)?.contains(&format!("{address} ")), || format!("{address} is still in {bng}'s gate"))
 }
 
+/// The gate's elements: the sets `up` and `down` as nft shows them. Watched addresses of idle subscribers are in another.
 fn gate(lab: &Lab, bng: &str) -> Result<String, String> {
-    lab.exec(bng, &["nft", "list", "ruleset", "ip"])
+    let ruleset = lab.exec(bng, &["nft", "list", "ruleset", "ip"])?;
+    let open = |block: &&str| block.starts_with("up {") || block.starts_with("down {");
+    let sets: Vec<&str> = ruleset.split("\tset ").skip(1).filter(open).collect();
+    ensure(sets.len() == 2, || format!("{} sets of a gate in\n{ruleset}", sets.len()))?;
+    Ok(sets.iter().map(|set| set.split("\n\t}").next().unwrap_or_default()).collect())
 }
 
 /// An address as Kea's table has it.
@@ -142,6 +147,13 @@ fn timeout(lab: &Lab, field: &str, seconds: u32, cause: &str) -> Result<(), Stri
     let checked = ended(lab, "bng-02", &session, cause, u64::from(seconds) + 30);
     patch("null")?;
     checked?;
+    if cause == "Idle-Timeout" {
+        // His lease lasts: the first packet is enough, without any DHCP.
+        let _ = lab.exec("sub-07", &["ping", "-c", "2", "-W", "1", "198.51.100.10"]);
+        let back = eventually(20, || lab.session_of("line-07"))?;
+        ensure(uid(&back) != uid(&session) && ip(&back) == ip(&session), || format!("{back:#}"))?;
+        eventually(10, || lab.exec("sub-07", &["ping", "-c", "1", "-W", "1", "198.51.100.10"]).map(drop))?;
+    }
     for (subscriber, line) in
         [("sub-01", "line-01"), ("sub-03", "line-03"), ("sub-05", "line-05"), ("sub-07", "line-07")]
     {

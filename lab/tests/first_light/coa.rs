@@ -44,6 +44,8 @@ pub fn disconnects(lab: &Lab) -> Result<(), String> {
     ensure(cause == "Admin-Reset", || cause)?;
     let again = radclient(lab, "disconnect", &format!("Framed-IP-Address = {address}"))?;
     ensure(again.contains("Error-Cause = Session-Context-Not-Found"), || again.clone())?;
+    // The client would hear of it at its renewal; its user pulls the plug first.
+    lab.run(&["subscriber", "stop", "sub-04"])?;
     lab.run(&["subscriber", "start", "sub-04"])?;
     eventually(60, || lab.session_of("line-04")).map(drop)
 }
