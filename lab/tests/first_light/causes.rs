@@ -35,7 +35,8 @@ fn set_mac(lab: &Lab, node: &str, mac: &str) -> Result<(), String> {
 }
 
 fn mac_of(lab: &Lab, node: &str) -> Result<String, String> {
-    Ok(lab.exec(node, &["cat", "/sys/class/net/eth0/address"])?.trim().to_owned())
+    let line = lab.exec(node, &["ip", "-br", "link", "show", "dev", "eth0"])?;
+    line.split_whitespace().nth(2).map(str::to_owned).ok_or(line)
 }
 
 /// The session is over for this cause, everywhere.
