@@ -14,19 +14,16 @@ mod text;
 
 pub use accessrouter::{AccessRouter, AccessRouterSpec, AccessRouterStatus, ObjectName};
 pub use bng::{
-    AccessMode, Accounting, Amounts, Attachment, BNG, BngSpec, COA_PORT, Coa, CoaClient, Dhcp, EventBus, Kea, KeaForm,
-    Network, NetworkMode, Placement, Pool, Radius, RadiusServer, Resources, Routers, SecretKey, Shaping, Shedding,
-    Trust, TrustMode,
+    AccessMode, Accounting, Amounts, Attachment, BNG, BngSpec, BngStatus, COA_PORT, Coa, CoaClient, Dhcp, EventBus,
+    Kea, KeaForm, Network, NetworkMode, Placement, Pool, Radius, RadiusServer, Resources, Routers, SecretKey,
+    SessionCounts, Shaping, Shedding, Trust, TrustMode,
 };
-pub use bng_status::{BngStatus, SessionCounts};
 pub use policy::{
     Access, Enforcement, OnReject, Portal, Rates, Selector, SubscriberPolicy, SubscriberPolicySpec,
     SubscriberPolicyStatus, WalledGarden,
 };
 pub use rates::{RateAttribute, RateMeaning};
 pub use text::{Ipv4, Prefix};
-
-mod bng_status;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt;
