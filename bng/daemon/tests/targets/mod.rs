@@ -7,17 +7,19 @@ use lastmile_bng::{
     coa::request,
     dhcp_io,
     journal::{Entry, Image, frame},
+    kea_lease,
     radius::RateTable,
 };
 use lastmile_fuzz_harness::Target;
 use lastmile_netio::capture::Captured;
-use lastmile_session::{CoaRequest, CoaWish, Destination, Edit, Input, RelayInfoEdit, Side};
-use lastmile_types::{InstanceId, MacAddr};
-use lastmile_wire::radius::{Code, Dictionary, RequireMessageAuthenticator, verify_request};
+use lastmile_session::{CoaRequest, CoaWish, Destination, Edit, Input, KeaLease, RelayInfoEdit, Side};
+use lastmile_types::{InstanceId, MacAddr, session::Rates};
+use lastmile_wire::radius::{Code, Dictionary, Packet, RequireMessageAuthenticator, verify_request};
 use md5::{Digest, Md5};
 
 /// Every target by its name, which is that of its corpus folder.
-pub const TARGETS: &[Target] = &[("captured", captured), ("coa", coa), ("journal", journal)];
+pub const TARGETS: &[Target] =
+    &[("captured", captured), ("coa", coa), ("journal", journal), ("lease", lease), ("rates", rates)];
 
 /// A captured frame, on its way through the gateway: what is understood can be passed on in both directions, or is refused.
 pub fn captured(bytes: &[u8]) {
@@ -45,25 +47,48 @@ pub fn captured(bytes: &[u8]) {
     let _ = dhcp_io::nak(&in_hand, [10, 0, 0, 2].into(), relay, "no session", link);
 }
 
+static RATES: LazyLock<RateTable> = LazyLock::new(|| {
+    let dictionary = Dictionary::shipped().expect("the dictionaries that are shipped");
+    RateTable::new(&[], &dictionary).expect("the gateway's own table")
+});
+
 /// The attributes of a CoA-Request, and of a Disconnect-Request, whose signature holds: an order that survives its recording, or an
 /// Error-Cause.
 pub fn coa(attributes: &[u8]) {
-    static RATES: LazyLock<RateTable> = LazyLock::new(|| {
-        let dictionary = Dictionary::shipped().expect("the dictionaries that are shipped");
-        RateTable::new(&[], &dictionary).expect("the gateway's own table")
-    });
     for code in [Code::COA_REQUEST, Code::DISCONNECT_REQUEST] {
-        let Ok(length) = u16::try_from(20 + attributes.len()) else { return };
-        let mut datagram = [&[code.0, 7][..], &length.to_be_bytes(), &[0; 16], attributes].concat();
-        let authenticator = Md5::new().chain_update(&datagram).chain_update(b"secret").finalize();
-        datagram[4..20].copy_from_slice(&authenticator);
-        let Ok(packet) = verify_request(&datagram, b"secret", RequireMessageAuthenticator::No) else { return };
+        let Some(packet) = signed(code, attributes) else { return };
         let Ok((target, wish)) = request::decode(&packet, [10, 0, 0, 1].into(), &RATES) else { continue };
         assert_eq!(matches!(wish, CoaWish::Disconnect { .. }), code == Code::DISCONNECT_REQUEST);
         let input = Input::Coa(Box::new(CoaRequest { order: 1, target, wish }));
         let json = serde_json::to_string(&input).expect("an input is JSON");
         assert_eq!(serde_json::from_str::<Input>(&json).expect("its own JSON"), input);
     }
+}
+
+/// A request with these attributes, whose signature holds; `None` where they are malformed.
+fn signed(code: Code, attributes: &[u8]) -> Option<Packet> {
+    let length = u16::try_from(20 + attributes.len()).ok()?;
+    let mut datagram = [&[code.0, 7][..], &length.to_be_bytes(), &[0; 16], attributes].concat();
+    let authenticator = Md5::new().chain_update(&datagram).chain_update(b"secret").finalize();
+    datagram[4..20].copy_from_slice(&authenticator);
+    verify_request(&datagram, b"secret", RequireMessageAuthenticator::No).ok()
+}
+
+/// The attributes of an Access-Accept that carry limits, those of vendors' texts among them: what is understood survives its
+/// recording.
+pub fn rates(attributes: &[u8]) {
+    let Some(packet) = signed(Code::COA_REQUEST, attributes) else { return };
+    let rates = RATES.read(&packet.attributes);
+    let json = serde_json::to_string(&rates).expect("limits are JSON");
+    assert_eq!(serde_json::from_str::<Option<Rates>>(&json).expect("their own JSON"), rates);
+}
+
+/// A lease in Kea's JSON: one that the machine can be told of and that survives its recording, or nobody's.
+pub fn lease(bytes: &[u8]) {
+    let Ok(value) = serde_json::from_slice(bytes) else { return };
+    let Some(lease) = kea_lease::read(&value) else { return };
+    let json = serde_json::to_string(&lease).expect("a lease is JSON");
+    assert_eq!(serde_json::from_str::<KeaLease>(&json).expect("its own JSON"), lease);
 }
 
 /// A log as a crash or a bad disk may leave it: as it came, and with every checksum put right, so that the JSON is reached. What is
