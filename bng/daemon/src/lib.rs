@@ -8,6 +8,7 @@
 //! The data plane needs none of them: with RADIUS, Redis and the operator gone, whoever is online stays online and is counted.
 
 pub mod actions;
+pub mod clean;
 pub mod coa;
 pub mod conditions;
 pub mod config;

@@ -1,9 +1,10 @@
-//! `lastmile-bng run`: the gateway.
+//! `lastmile-bng run`: the gateway. `lastmile-bng clean`: the end of what it left behind.
 
-use std::{io::IsTerminal, path::PathBuf, process::ExitCode};
+use std::{error::Error, io::IsTerminal, path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{Parser, Subcommand};
-use lastmile_bng::{chain, run};
+use lastmile_bng::{chain, clean, run};
+use lastmile_types::BngId;
 use tracing_subscriber::EnvFilter;
 
 /// Lastmile's broadband network gateway.
@@ -28,33 +29,47 @@ enum Verb {
         #[arg(long, env = "LASTMILE_RECORD")]
         record: Option<PathBuf>,
     },
+    /// Remove from this node what a gateway left that has ended for good: its kernel state and its journal.
+    Clean {
+        /// The gateway, NAMESPACE/NAME.
+        #[arg(long)]
+        bng_id: BngId,
+        /// The folder of its journal.
+        #[arg(long, env = "LASTMILE_STATE_DIR")]
+        state_dir: PathBuf,
+        /// Seconds to wait for a gateway that is about to end; one that runs longer is left alone, and that is an error.
+        #[arg(long, default_value_t = 0)]
+        wait: u64,
+    },
 }
 
 fn main() -> ExitCode {
-    let Verb::Run { config_dir, state_dir, record } = Arguments::parse().verb;
+    let verb = Arguments::parse().verb;
     let filter = EnvFilter::try_from_env("LASTMILE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     let ansi = std::io::stderr().is_terminal();
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(ansi).init();
     // Fails only where a provider is installed already, and there is no other.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    // The driver has a thread and a reactor of its own: a packet wakes it and nobody else, and no other task delays it.
-    let runtimes = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()
-        .and_then(|beside| Ok((tokio::runtime::Builder::new_current_thread().enable_all().build()?, beside)));
-    let (driver, beside) = match runtimes {
-        Ok(runtimes) => runtimes,
-        Err(error) => {
-            eprintln!("lastmile-bng: cannot start: {error}");
-            return ExitCode::FAILURE;
-        }
-    };
-    match driver.block_on(run::run(&config_dir, &state_dir, record.as_deref(), beside.handle())) {
+    match work(verb) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("lastmile-bng: {}", chain(&error));
+            eprintln!("lastmile-bng: {}", chain(&*error));
             ExitCode::FAILURE
         }
     }
+}
+
+fn work(verb: Verb) -> Result<(), Box<dyn Error>> {
+    // The driver has a thread and a reactor of its own: a packet wakes it and nobody else, and no other task delays it.
+    let driver = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    match verb {
+        Verb::Run { config_dir, state_dir, record } => {
+            let beside = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+            driver.block_on(run::run(&config_dir, &state_dir, record.as_deref(), beside.handle()))?;
+        }
+        Verb::Clean { bng_id, state_dir, wait } => {
+            driver.block_on(clean::clean(&bng_id, &state_dir, Duration::from_secs(wait)))?;
+        }
+    }
+    Ok(())
 }

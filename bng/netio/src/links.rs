@@ -57,7 +57,25 @@ impl Links {
             Err(error) => return Err(Error::rtnetlink("reading an interface")(error)),
         };
         let mut link = decode(name, &message);
-        let mut addresses = self.handle.address().get().set_link_index_filter(link.index).execute();
+        link.addresses = self.addresses(link.index).await?;
+        Ok(Some(link))
+    }
+
+    /// Numbers and names of all interfaces.
+    pub async fn all(&self) -> Result<Vec<(u32, String)>, Error> {
+        let messages: Vec<_> =
+            self.handle.link().get().execute().try_collect().await.map_err(Error::rtnetlink("listing interfaces"))?;
+        let name = |attribute: &LinkAttribute| match attribute {
+            LinkAttribute::IfName(name) => Some(name.clone()),
+            _ => None,
+        };
+        let named = |message: &LinkMessage| Some((message.header.index, message.attributes.iter().find_map(name)?));
+        Ok(messages.iter().filter_map(named).collect())
+    }
+
+    async fn addresses(&self, index: u32) -> Result<Vec<Ipv4Net>, Error> {
+        let mut found = Vec::new();
+        let mut addresses = self.handle.address().get().set_link_index_filter(index).execute();
         while let Some(message) = addresses.try_next().await.map_err(Error::rtnetlink("reading addresses"))? {
             // IFA_LOCAL is our end; IFA_ADDRESS is the peer's where they differ.
             let local = message.attributes.iter().find_map(|attribute| match attribute {
@@ -67,10 +85,10 @@ impl Links {
             if message.header.family == AddressFamily::Inet
                 && let Some(address) = local.and_then(|local| Ipv4Net::new(local, message.header.prefix_len).ok())
             {
-                link.addresses.push(address);
+                found.push(address);
             }
         }
-        Ok(Some(link))
+        Ok(found)
     }
 }
 

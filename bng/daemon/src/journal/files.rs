@@ -11,6 +11,8 @@ use fs2::FileExt;
 
 use super::{Image, JournalError, io_error};
 
+const DRAFT: &str = "image.draft";
+
 /// Which image and log belong together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Generation(pub u64);
@@ -60,7 +62,7 @@ pub fn replace(folder: &Path, old: Generation, image: &Image) -> Result<(Generat
         // Appending: what a failed write left behind is cut off, and the next one goes where it was.
         let log = OpenOptions::new().create(true).append(true).mode(0o600).open(next.log(folder))?;
         log.set_len(0)?;
-        let draft = folder.join("image.draft");
+        let draft = folder.join(DRAFT);
         let file = writable(&draft)?;
         file.set_len(0)?;
         serde_json::to_writer(io::BufWriter::new(&file), image)?;
@@ -75,6 +77,14 @@ pub fn replace(folder: &Path, old: Generation, image: &Image) -> Result<(Generat
         let _ = fs::remove_file(generation.log(folder));
     }
     Ok((next, log))
+}
+
+/// Every file of a journal, the ones that count last.
+pub fn all(folder: &Path) -> Result<Vec<PathBuf>, JournalError> {
+    let mut generations = generations(folder)?;
+    generations.sort_unstable();
+    let of = generations.into_iter().flat_map(|generation| [generation.log(folder), generation.image(folder)]);
+    Ok([folder.join(DRAFT)].into_iter().chain(of).collect())
 }
 
 fn generations(folder: &Path) -> Result<Vec<Generation>, JournalError> {

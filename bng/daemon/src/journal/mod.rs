@@ -5,6 +5,7 @@
 //! log has grown past [`ROTATE_AT`], an [`Image`] of everything replaces it. The folder is locked: a second gateway on the same
 //! state is refused.
 
+mod abandoned;
 mod files;
 pub mod frame;
 mod sync;
@@ -21,6 +22,7 @@ use lastmile_types::{InstanceId, Shared};
 use serde::{Deserialize, Serialize};
 use tracing::{info, warn};
 
+pub use self::abandoned::Abandoned;
 use self::{files::Generation, sync::Syncer};
 
 /// A log of this many octets is replaced by an image.

@@ -32,6 +32,8 @@ pub enum Reason {
     Unanswered,
     /// It is larger than a RADIUS packet.
     DoesNotFit,
+    /// The gateway ended before any server had answered it.
+    GatewayEnded,
 }
 
 #[derive(Serialize)]

@@ -27,6 +27,7 @@ pub(crate) mod classes;
 mod config;
 mod dormant;
 mod element;
+mod end;
 mod express;
 mod members;
 mod names;
@@ -42,6 +43,7 @@ pub use change::{Admitted, Change, Final, Terms};
 pub use config::{GateConfig, Pool, Routers};
 pub(crate) use element::Direction;
 use element::Element;
+pub use end::{Remains, remains, remove};
 use members::{Member, Pending, collect_deleted};
 pub(crate) use names::table as table_name;
 pub use survey::{Sighting, survey};
@@ -190,15 +192,6 @@ impl Gate {
             })
             .map_err(Error::nftables("reading the counters of spoofed packets"))?;
         Ok(spoofed)
-    }
-
-    /// Removes the table with everything in it, whether or not it exists.
-    pub fn remove_table(mut self) -> Result<(), Error> {
-        let transaction = rules::remove(&self.table);
-        self.netlink
-            .exchange(&transaction.octets, transaction.begin, transaction.last)
-            .map_err(Error::nftables("removing the table"))?;
-        Ok(())
     }
 
     fn commit(&mut self, pending: &mut Pending, finals: &mut Vec<Final>) -> Result<(), Error> {

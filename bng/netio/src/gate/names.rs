@@ -15,13 +15,19 @@ pub const ROUTERS: &str = "routers";
 /// Of frames that come from no known router, or from nobody on the link.
 pub const UNKNOWN: &str = "unknown";
 
+const TABLE: &str = "lastmile_";
 const GARDEN: &str = "garden_";
 const ROUTER: &str = "router_";
 const SPOOFED: &str = "spoofed_";
 
 /// `lastmile_<namespace>_<name>`: Kubernetes names hold no underscore, so no two gateways share a table.
 pub fn table(bng_id: &BngId) -> String {
-    named("lastmile_", &bng_id.to_string())
+    named(TABLE, &bng_id.to_string())
+}
+
+/// Whether a table may be a gateway's.
+pub fn is_table(table: &str) -> bool {
+    table.starts_with(TABLE)
 }
 
 /// A garden's set and its chain.

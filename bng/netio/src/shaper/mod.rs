@@ -224,6 +224,13 @@ impl Shaper {
     }
 }
 
+/// Removes a gateway's trees from these interfaces, whoever made them; what waits in them is lost. Other trees stay.
+pub fn remove(bng_id: &BngId, interfaces: &[Way]) -> Result<(), ShaperError> {
+    let mut tc = Netlink::open_route().map_err(Error::socket("opening the rtnetlink socket"))?;
+    let root = root_of(&table_name(bng_id));
+    interfaces.iter().try_for_each(|way| Side::new(Direction::Down, way, root).remove(&mut tc))
+}
+
 /// The number of a gateway's trees, so that another gateway's are somebody else's: from its table's name, within 0xa000–0xefff, where
 /// neither people nor the kernel number theirs.
 fn root_of(table: &str) -> u32 {

@@ -116,8 +116,11 @@ fn admits_counts_adopts_and_evicts() {
     assert_eq!(finals, [Final { ip: SUBSCRIBER, counters: counters(13, 7) }]);
     assert_eq!((up(&bench, 3), down(&bench, 3)), (0, 0), "evicted");
 
-    gate.remove_table().unwrap();
+    drop(gate);
+    let remove = || bench.within("gateway", || lastmile_netio::gate::remove(&config().bng_id).unwrap());
+    remove();
     assert_eq!(up(&bench, 1), 1, "without the table nothing is filtered");
+    remove();
 }
 
 #[test]
