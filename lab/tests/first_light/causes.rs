@@ -4,6 +4,7 @@
 use serde_json::Value;
 
 use crate::{
+    end,
     lab::{EDGE, Lab, ensure, eventually},
     life::{accounted, history, uid},
 };
@@ -179,10 +180,8 @@ pub fn journal_lost(lab: &Lab) -> Result<(), String> {
         Ok(bng["status"]["instanceID"].as_str().unwrap_or_default().to_owned())
     };
     let before = instance(lab)?;
-    let pid =
-        lab.exec("bng-02", &["sh", "-c", "ss -Hlnpt sport = :9443 | grep -o 'pid=[0-9]*' | head -n 1 | cut -d= -f2"])?;
-    ensure(!pid.trim().is_empty(), || "no gateway listens on bng-02".into())?;
-    lab.exec("bng-02", &["sh", "-c", &format!("rm -rf /var/lib/lastmile/edge/bng-02/*; kill -9 {}", pid.trim())])?;
+    let kill = format!("rm -rf /var/lib/lastmile/edge/bng-02/*; kill -9 {}", end::pid(lab, "bng-02")?);
+    lab.exec("bng-02", &["sh", "-c", &kill])?;
     eventually(60, || {
         let after = instance(lab)?;
         ensure(!after.is_empty() && after != before, || format!("still instance {after:?}"))

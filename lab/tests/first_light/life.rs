@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::{
+    end,
     gateway::octets,
     kubernetes::condition,
     lab::{EDGE, Lab, ensure, eventually},
@@ -95,5 +96,6 @@ pub fn delete_bng(lab: &Lab) -> Result<(), String> {
         let (cause, ..) = eventually(20, || history(lab, &uid(session)))?;
         ensure(cause == "Admin-Reboot", || cause)?;
     }
-    record::gapless(lab)
+    record::gapless(lab)?;
+    end::nothing_left(lab, "bng-02")
 }

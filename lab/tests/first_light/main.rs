@@ -5,6 +5,7 @@
 
 mod causes;
 mod coa;
+mod end;
 mod gateway;
 mod kubernetes;
 mod lab;
@@ -58,6 +59,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("a_policy_s_idle_timeout_ends_live_sessions", causes::idle_timeout),
     ("a_policy_s_session_timeout_ends_live_sessions", causes::session_timeout),
     ("a_lost_journal_loses_no_subscriber", causes::journal_lost),
+    ("a_bng_that_ends_undrained_is_cleaned_up_and_can_begin_again", end::undrained),
     ("kubectl_delete_bng_drains", life::delete_bng),
 ];
 

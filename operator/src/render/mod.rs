@@ -1,5 +1,6 @@
 //! Desired objects, built without I/O.
 
+pub mod cleaning;
 pub mod config;
 pub mod policies;
 pub mod workload;

@@ -6,6 +6,7 @@ use lastmile_crds::SubscriberPolicy;
 use serde_json::{Value, json};
 
 use super::{
+    cleaning::{clean_job, clean_job_name},
     config::{Ingredients, Rendered, config_secret_name, referenced, render},
     fixtures::{NOW, authority, bng, material, policy, secrets},
     policies::{Compiled, applied, compile, rate_text},
@@ -111,6 +112,15 @@ fn the_workload() {
     insta::assert_yaml_snapshot!("stateful_set", stateful_set(&bng, "bng-01", &image()));
     insta::assert_yaml_snapshot!("disruption_budget", disruption_budget(&bng));
     insta::assert_yaml_snapshot!("service", service(&bng));
+    insta::assert_yaml_snapshot!("clean_job", clean_job(&bng, "bng-01", &image()));
+}
+
+#[test]
+fn the_longest_names_make_a_name_for_a_job() {
+    let node = |letter: &str| format!("{}.example", letter.repeat(200));
+    let name = clean_job_name(&"b".repeat(40), &node("n"));
+    assert!(name.len() <= 63, "{name}");
+    assert_ne!(name, clean_job_name(&"b".repeat(40), &node("m")));
 }
 
 #[test]

@@ -11,6 +11,8 @@ use crate::endpoint;
 const ALLOW_DISRUPTION: &str = "lastmile.io/allow-disruption";
 /// Plain HTTP: `/metrics`, `/healthz`.
 pub const METRICS_PORT: u16 = 9100;
+/// Journals: all of them on a node, the gateway's own in its pod.
+pub const STATE_DIR: &str = "/var/lib/lastmile";
 const DHCP_PORT: u16 = 67;
 
 /// The operator's settings for every gateway.
@@ -27,6 +29,7 @@ pub struct Image {
 /// A StatefulSet of one: it never runs two pods, not even for a moment.
 pub fn stateful_set(bng: &BNG, node: &str, image: &Image) -> Value {
     let name = bng.name_any();
+    let pod = pod(node, container(bng, image), vec![config(bng), state(bng)]);
     json!({
         "apiVersion": "apps/v1", "kind": "StatefulSet",
         "metadata": metadata(bng, &name),
@@ -34,7 +37,7 @@ pub fn stateful_set(bng: &BNG, node: &str, image: &Image) -> Value {
             "replicas": 1,
             "serviceName": name,
             "selector": { "matchLabels": selector(bng) },
-            "template": { "metadata": { "labels": labels(bng) }, "spec": pod(bng, node, image) },
+            "template": { "metadata": { "labels": labels(bng) }, "spec": pod },
         },
     })
 }
@@ -69,8 +72,8 @@ fn selector(bng: &BNG) -> Value {
     json!({ "app.kubernetes.io/name": "lastmile-bng", BNG_LABEL: bng.name_any() })
 }
 
-fn pod(bng: &BNG, node: &str, image: &Image) -> Value {
-    let state = format!("/var/lib/lastmile/{}/{}", bng.namespace().unwrap_or_default(), bng.name_any());
+/// A pod in the network of a node, which bears whatever becomes of the node.
+pub fn pod(node: &str, container: Value, volumes: Vec<Value>) -> Value {
     let on_node = json!({ "matchFields": [{ "key": "metadata.name", "operator": "In", "values": [node] }] });
     json!({
         "hostNetwork": true,
@@ -85,12 +88,19 @@ fn pod(bng: &BNG, node: &str, image: &Image) -> Value {
             "nodeSelectorTerms": [on_node],
         } } },
         "tolerations": tolerations(),
-        "containers": [container(bng, image)],
-        "volumes": [
-            { "name": "config", "secret": { "secretName": config_secret_name(bng), "defaultMode": 0o400 } },
-            { "name": "state", "hostPath": { "path": state, "type": "DirectoryOrCreate" } },
-        ],
+        "containers": [container],
+        "volumes": volumes,
     })
+}
+
+/// The folder of the gateway's journal on its node.
+pub fn state(bng: &BNG) -> Value {
+    let path = format!("{STATE_DIR}/{}/{}", bng.namespace().unwrap_or_default(), bng.name_any());
+    json!({ "name": "state", "hostPath": { "path": path, "type": "DirectoryOrCreate" } })
+}
+
+fn config(bng: &BNG) -> Value {
+    json!({ "name": "config", "secret": { "secretName": config_secret_name(bng), "defaultMode": 0o400 } })
 }
 
 fn container(bng: &BNG, image: &Image) -> Value {
@@ -107,7 +117,7 @@ fn container(bng: &BNG, image: &Image) -> Value {
         "name": "bng",
         "image": image.reference,
         "imagePullPolicy": image.pull_policy,
-        "args": ["run", "--config-dir", "/etc/lastmile", "--state-dir", "/var/lib/lastmile"],
+        "args": ["run", "--config-dir", "/etc/lastmile", "--state-dir", STATE_DIR],
         "env": [{ "name": "LASTMILE_LOG", "value": image.log }],
         // Declared, so that the scheduler never puts two gateways on one node.
         "ports": [
@@ -128,7 +138,7 @@ fn container(bng: &BNG, image: &Image) -> Value {
         },
         "volumeMounts": [
             { "name": "config", "mountPath": "/etc/lastmile", "readOnly": true },
-            { "name": "state", "mountPath": "/var/lib/lastmile" },
+            { "name": "state", "mountPath": STATE_DIR },
         ],
     })
 }

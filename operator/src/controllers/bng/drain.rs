@@ -18,7 +18,7 @@ use kube::{
 use lastmile_crds::BNG;
 use lastmile_types::BngId;
 
-use super::{Error, publish, reconcile::pod_name};
+use super::{Error, cleaning, publish, reconcile::pod_name};
 use crate::{Chain, context::Context, endpoint::Endpoint};
 
 /// Whether the drain is over.
@@ -42,19 +42,23 @@ pub async fn clean_up(bng: Arc<BNG>, context: &Arc<Context>) -> Result<Action, E
             // An error is how a clean-up says that it is not over.
             return Err(Error::Draining);
         }
-        Drain::Over => (EventType::Normal, "Drained", "every session was stopped, accounted and published".to_owned()),
-        Drain::Nobody(why) => (EventType::Warning, "NotDrained", why),
-        Drain::Waiting => (EventType::Warning, "DrainTimeout", format!("not drained within {limit} s, going on")),
+        Drain::Over => Note::normal("Drained", "every session was stopped, accounted and published"),
+        Drain::Nobody(why) => Note::warning("NotDrained", why),
+        Drain::Waiting => Note::warning("DrainTimeout", format!("not drained within {limit} s, going on")),
     };
-    tell(&bng, context, note).await;
+    tell(&bng, context, "Drain", note).await;
     context.observers.forget(&id, &context.metrics);
     context.published.forget(&id);
     // The rest goes with its owner; the pod must be gone before another gateway of this name may begin.
     let sets: Api<StatefulSet> = Api::namespaced(context.client.clone(), id.namespace());
     match sets.delete(id.name(), &DeleteParams::foreground()).await {
-        Err(kube::Error::Api(answer)) if answer.code != 404 => Err(kube::Error::Api(answer).into()),
-        _ => Ok(Action::await_change()),
+        Err(kube::Error::Api(answer)) if answer.code != 404 => return Err(kube::Error::Api(answer).into()),
+        _ => {}
     }
+    if let Some(node) = bng.status.as_ref().and_then(|status| status.node.as_deref()) {
+        cleaning::order(&bng, node, context).await?;
+    }
+    Ok(Action::await_change())
 }
 
 async fn drain(bng: &BNG, id: &BngId, context: &Arc<Context>) -> Result<Drain, Error> {
@@ -95,10 +99,30 @@ pub async fn order(id: &BngId, address: std::net::Ipv4Addr, trust: &crate::ca::T
     }
 }
 
-async fn tell(bng: &BNG, context: &Context, (type_, reason, note): (EventType, &str, String)) {
+/// What an Event says.
+pub struct Note {
+    type_: EventType,
+    reason: &'static str,
+    text: String,
+}
+
+impl Note {
+    /// As it should be.
+    pub fn normal(reason: &'static str, text: impl Into<String>) -> Self {
+        Self { type_: EventType::Normal, reason, text: text.into() }
+    }
+
+    /// Somebody should look at it.
+    pub fn warning(reason: &'static str, text: impl Into<String>) -> Self {
+        Self { type_: EventType::Warning, reason, text: text.into() }
+    }
+}
+
+/// Writes an Event about a gateway.
+pub async fn tell(bng: &BNG, context: &Context, action: &str, Note { type_, reason, text }: Note) {
     use kube::Resource;
-    tracing::info!(bng = bng.name_any(), "BNG {}: {note}", bng.name_any());
-    let event = Event { type_, reason: reason.into(), note: Some(note), action: "Drain".into(), secondary: None };
+    tracing::info!(bng = bng.name_any(), "BNG {}: {text}", bng.name_any());
+    let event = Event { type_, reason: reason.into(), note: Some(text), action: action.into(), secondary: None };
     if let Err(error) = context.recorder.publish(&event, &bng.object_ref(&())).await {
         tracing::debug!("an Event was not written: {}", Chain(&error));
     }

@@ -1,5 +1,6 @@
 //! BNG: from the object to a configured pod on its node, and back to the object's status.
 
+mod cleaning;
 pub mod conditions;
 mod drain;
 mod fall_backs;
@@ -16,6 +17,7 @@ use std::{sync::Arc, time::Duration};
 use futures::StreamExt;
 use k8s_openapi::api::{
     apps::v1::StatefulSet,
+    batch::v1::Job,
     core::v1::{Node, Pod, Secret, Service},
     policy::v1::PodDisruptionBudget,
 };
@@ -55,6 +57,9 @@ pub enum Error {
     /// A drain is under way.
     #[error("draining")]
     Draining,
+    /// The Job that cleans a node is none.
+    #[error("the Job that cleans up")]
+    Job(#[from] serde_json::Error),
     /// Not a name for a gateway.
     #[error("name")]
     Name(#[from] lastmile_types::id::ParseIdError),
@@ -72,10 +77,8 @@ pub async fn run(context: Arc<Context>) {
         .owns(Api::<StatefulSet>::all(client.clone()), ours())
         .owns(Api::<Service>::all(client.clone()), ours())
         .owns(Api::<PodDisruptionBudget>::all(client.clone()), ours())
-        .watches(Api::<Pod>::all(client.clone()), ours(), |pod| {
-            let name = pod.labels().get(BNG_LABEL).cloned();
-            name.map(|name| ObjectRef::new(&name).within(&pod.namespace().unwrap_or_default()))
-        })
+        .watches(Api::<Pod>::all(client.clone()), ours(), |pod| labelled(&pod))
+        .watches(Api::<Job>::all(client.clone()), ours(), |job| labelled(&job))
         // Only the metadata is kept of them.
         .watches(Api::<PartialObjectMeta<Secret>>::all(client.clone()), all(), move |secret| {
             bngs_of_secret(&secrets, &secret)
@@ -95,6 +98,11 @@ pub async fn run(context: Arc<Context>) {
         )
         .for_each(|_| std::future::ready(()))
         .await;
+}
+
+fn labelled(object: &impl ResourceExt) -> Option<ObjectRef<BNG>> {
+    let name = object.labels().get(BNG_LABEL)?;
+    Some(ObjectRef::new(name).within(&object.namespace().unwrap_or_default()))
 }
 
 fn bngs_of_secret(store: &Store<BNG>, secret: &PartialObjectMeta<Secret>) -> Vec<ObjectRef<BNG>> {

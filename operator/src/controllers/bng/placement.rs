@@ -9,6 +9,9 @@ use lastmile_crds::Placement;
 
 use super::conditions::Finding;
 
+/// It has to be elsewhere, and waits until it owes nothing.
+pub const DRAIN_TO_MOVE: &str = "DrainToMove";
+
 /// What counts of a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodeFacts {
@@ -69,10 +72,10 @@ pub fn place(
         Some(node) if node.fits(placement) => return on(node),
         Some(node) if !empty => {
             let message = format!(
-                "it runs on node {}, which spec.placement no longer allows: it moves when it holds no session (set spec.drain)",
+                "it runs on node {}, which spec.placement no longer allows: it moves when it holds no session and owes no record (set spec.drain)",
                 node.name
             );
-            return Placed { node: Some(node.clone()), finding: Finding::bad("DrainToMove", message) };
+            return Placed { node: Some(node.clone()), finding: Finding::bad(DRAIN_TO_MOVE, message) };
         }
         _ => (),
     }

@@ -6,11 +6,12 @@ use std::{
 };
 
 use ipnet::Ipv4Net;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
 use kube::ResourceExt;
 use lastmile_crds::{AccessRouter, BNG, SecretKey, SubscriberPolicy};
 
 use super::{
+    cleaning,
     conditions::Finding,
     placement::{NodeFacts, place},
 };
@@ -35,8 +36,10 @@ pub struct World<'a> {
     pub taken: &'a BTreeSet<String>,
     /// Its pod.
     pub pod: Option<&'a Pod>,
-    /// By its own word it holds no session, or it has no pod.
+    /// By its own word it holds no session and owes nobody anything, or it has no pod.
     pub empty: bool,
+    /// Jobs that take away what the gateway, or an earlier one of its name, left on nodes.
+    pub jobs: &'a [Job],
     /// The policies of its namespace.
     pub policies: &'a [SubscriberPolicy],
     /// The access routers of its namespace.
@@ -64,6 +67,10 @@ pub struct Plan {
     pub node_prepared: Finding,
     /// The configuration and the objects, where they can be made; else why not.
     pub objects: Result<Objects, Finding>,
+    /// The node that it leaves.
+    pub leaves: Option<String>,
+    /// The Jobs for its node that have ended: while it is there, nothing is taken away from there.
+    pub ended: Vec<cleaning::Ended>,
 }
 
 /// The desired objects.
@@ -86,12 +93,25 @@ pub fn plan(world: &World<'_>) -> Plan {
     let bng = world.bng;
     let current = bng.status.as_ref().and_then(|status| status.node.as_deref());
     let placed = place(&bng.spec.placement, world.nodes, current, world.empty, world.taken);
-    let address = placed.node.as_ref().and_then(|node| node.address);
-    let objects = match (&placed.node, address) {
-        (Some(node), Some(address)) => objects(world, &node.name, address),
-        _ => Err(Finding::unknown("NotPlaced", "the gateway has no node yet")),
+    let (objects, ended) = match &placed.node {
+        Some(node @ NodeFacts { address: Some(address), .. }) => match cleaning::ended(world.jobs, bng, &node.name) {
+            Ok(ended) => (objects(world, &node.name, *address), ended),
+            Err(still) => (Err(still), Vec::new()),
+        },
+        _ => (Err(Finding::unknown("NotPlaced", "the gateway has no node yet")), Vec::new()),
     };
-    Plan { node: placed.node.map(|node| node.name), address, node_prepared: placed.finding, objects }
+    let moves = |from: &&NodeFacts| placed.node.as_ref().is_some_and(|node| node.name != from.name);
+    let from = world.nodes.iter().find(|node| Some(&*node.name) == current).filter(moves);
+    // It stays where it is until it can be made where it shall be.
+    let node = if objects.is_ok() { placed.node.as_ref() } else { from.or(placed.node.as_ref()) };
+    Plan {
+        node: node.map(|node| node.name.clone()),
+        address: node.and_then(|node| node.address),
+        node_prepared: placed.finding,
+        leaves: from.filter(|_| objects.is_ok()).map(|node| node.name.clone()),
+        objects,
+        ended,
+    }
 }
 
 fn objects(world: &World<'_>, node: &str, address: Ipv4Addr) -> Result<Objects, Finding> {
@@ -149,7 +169,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::render::fixtures::{authority, bng, material, secrets};
+    use crate::render::{
+        cleaning::clean_job_name,
+        fixtures::{authority, bng, material, secrets},
+    };
 
     fn nodes() -> Vec<NodeFacts> {
         let node = json!({
@@ -163,13 +186,14 @@ mod tests {
         vec![NodeFacts::of(&serde_json::from_value(node).unwrap())]
     }
 
-    fn planned(bng: &BNG, nodes: &[NodeFacts], secrets: &BTreeMap<SecretKey, Vec<u8>>, pod: Option<&Pod>) -> Plan {
+    fn planned(bng: &BNG, nodes: &[NodeFacts], secrets: &BTreeMap<SecretKey, Vec<u8>>, jobs: &[Job]) -> Plan {
         plan(&World {
             bng,
             nodes,
             taken: &BTreeSet::new(),
-            pod,
-            empty: false,
+            pod: None,
+            empty: true,
+            jobs,
             policies: &[],
             routers: &[],
             secrets,
@@ -182,7 +206,7 @@ mod tests {
 
     #[test]
     fn a_gateway_with_all_it_needs_is_rendered_for_its_node() {
-        let plan = planned(&bng(), &nodes(), &secrets(), None);
+        let plan = planned(&bng(), &nodes(), &secrets(), &[]);
         assert_eq!((plan.node.as_deref(), plan.address), (Some("bng-01"), Some([10, 231, 0, 11].into())));
         assert_eq!(plan.node_prepared.status, Some(true));
         let objects = plan.objects.unwrap();
@@ -192,11 +216,51 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_said_and_nothing_is_made() {
-        let plan = planned(&bng(), &[], &secrets(), None);
+        let plan = planned(&bng(), &[], &secrets(), &[]);
         assert_eq!(plan.node_prepared.reason, "UnknownNode");
         assert_eq!(plan.objects.unwrap_err().reason, "NotPlaced");
-        let plan = planned(&bng(), &nodes(), &BTreeMap::new(), None);
+        let plan = planned(&bng(), &nodes(), &BTreeMap::new(), &[]);
         assert_eq!(plan.objects.unwrap_err().reason, "SecretMissing");
+    }
+
+    fn job(node: &str, condition: Option<&str>) -> Job {
+        let conditions: Vec<_> =
+            condition.iter().map(|kind| json!({ "type": kind, "status": "True", "message": "for a reason" })).collect();
+        serde_json::from_value(json!({
+            "metadata": { "name": clean_job_name("bng-01", node) }, "status": { "conditions": conditions },
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_gateway_starts_where_nothing_is_being_taken_away() {
+        let run = |job| planned(&bng(), &nodes(), &secrets(), &[job]);
+        for other in [run(job("elsewhere", None)), run(job("elsewhere", Some("Complete")))] {
+            assert!(other.objects.is_ok() && other.ended.is_empty());
+        }
+        let waits = run(job("bng-01", None)).objects.unwrap_err();
+        assert_eq!((waits.status, waits.reason.as_str()), (None, "CleaningUp"));
+        let goes = run(job("bng-01", Some("Complete")));
+        assert!(goes.objects.is_ok() && goes.ended[0].failed.is_none());
+        let goes = run(job("bng-01", Some("Failed")));
+        assert!(goes.objects.is_ok());
+        assert_eq!(goes.ended[0].failed.as_deref(), Some("for a reason"));
+    }
+
+    #[test]
+    fn a_node_that_it_leaves_is_cleaned_as_soon_as_it_can_be_elsewhere() {
+        let mut bng = bng();
+        bng.status = Some(serde_json::from_value(json!({ "node": "old" })).unwrap());
+        let mut nodes = nodes();
+        let moved = planned(&bng, &nodes, &secrets(), &[]);
+        assert_eq!((moved.node.as_deref(), moved.leaves), (Some("bng-01"), None), "a node that is gone needs nothing");
+        nodes.push(NodeFacts { name: "old".into(), labels: BTreeMap::new(), ..nodes[0].clone() });
+        let moved = planned(&bng, &nodes, &secrets(), &[]);
+        assert_eq!((moved.node.as_deref(), moved.leaves.as_deref()), (Some("bng-01"), Some("old")));
+        let waits = planned(&bng, &nodes, &secrets(), &[job("bng-01", None)]);
+        assert_eq!((waits.node.as_deref(), waits.leaves), (Some("old"), None));
+        let stays = planned(&bng, &nodes, &BTreeMap::new(), &[]);
+        assert_eq!((stays.node.as_deref(), stays.leaves), (Some("old"), None));
     }
 
     #[test]
@@ -235,6 +299,7 @@ mod tests {
                 taken: &BTreeSet::new(),
                 pod: Some(pod),
                 empty: false,
+                jobs: &[],
                 policies: &[],
                 routers: &[],
                 secrets: &secrets,

@@ -9,6 +9,7 @@ use std::{
 use jiff::Timestamp;
 use k8s_openapi::api::{
     apps::v1::StatefulSet,
+    batch::v1::Job,
     core::v1::{Node, Pod, Secret, Service},
     policy::v1::PodDisruptionBudget,
 };
@@ -23,12 +24,12 @@ use kube::{
     },
 };
 use lastmile_crds::{AccessRouter, BNG, SecretKey, SubscriberPolicy, TrustMode};
-use lastmile_types::BngId;
+use lastmile_types::{BngId, status::BngStatus};
 use serde_json::{Value, json};
 
 use super::{
-    Error, MANAGER, drain,
-    placement::NodeFacts,
+    Error, MANAGER, cleaning, drain,
+    placement::{DRAIN_TO_MOVE, NodeFacts},
     plan::{Objects, Plan, World, plan, pod_problem},
     publish,
     status::Prepared,
@@ -38,7 +39,7 @@ use crate::{
     context::Context,
     endpoint::tls_name,
     render::{
-        CONFIG_REVISION,
+        BNG_LABEL, CONFIG_REVISION,
         config::{config_secret_name, referenced},
         workload::Image,
     },
@@ -81,7 +82,11 @@ async fn apply(bng: Arc<BNG>, context: &Arc<Context>, store: &Store<BNG>) -> Res
     let pod = pods.get_opt(&pod_name(&bng)).await?;
     let plan = make_plan(&bng, &id, context, store, pod.as_ref(), &trust).await?;
     if let Ok(objects) = &plan.objects {
+        cleaning::forget(&bng, &plan.ended, context).await?;
         carry_out(&bng, context, objects).await?;
+    }
+    if let Some(node) = &plan.leaves {
+        cleaning::order(&bng, node, context).await?;
     }
     let prepared = Prepared {
         generation: bng.metadata.generation,
@@ -102,6 +107,9 @@ async fn apply(bng: Arc<BNG>, context: &Arc<Context>, store: &Store<BNG>) -> Res
             drain::order(&id, address, &trust, bng.spec.drain).await;
             again = Duration::from_secs(2);
         }
+    }
+    if plan.node_prepared.reason == DRAIN_TO_MOVE {
+        again = Duration::from_secs(2);
     }
     publish::publish(context, &id).await;
     Ok(Action::requeue(again))
@@ -129,26 +137,40 @@ async fn make_plan(
     };
     let secrets: Api<Secret> = Api::namespaced(client.clone(), id.namespace());
     let held = read_secrets(&secrets, &referenced(bng)).await?;
-    let settings = &context.settings;
+    let jobs: Api<Job> = Api::namespaced(client.clone(), id.namespace());
+    let jobs = jobs.list(&ListParams::default().labels(&format!("{BNG_LABEL}={}", id.name()))).await?.items;
     let word = context.observers.observation(id).status;
     Ok(plan(&World {
         bng,
         nodes: &nodes,
         taken: &taken(store, bng),
         pod,
-        empty: pod.is_none() || word.is_some_and(|word| word.sessions.total == 0),
+        empty: pod.is_none() || word.is_some_and(|word| owes_nothing(&word)),
+        jobs: &jobs,
         policies: &policies,
         routers: &routers,
         secrets: &held,
         material: &material(&secrets, bng, id, trust).await?,
         authority: &trust.authority,
-        protected: &settings.protected_networks,
-        image: &Image {
-            reference: settings.bng_image.clone(),
-            pull_policy: settings.bng_pull_policy.clone(),
-            log: settings.bng_log.clone(),
-        },
+        protected: &context.settings.protected_networks,
+        image: &image(context),
     }))
+}
+
+/// The gateways' image, as the operator was told.
+pub fn image(context: &Context) -> Image {
+    let settings = &context.settings;
+    Image {
+        reference: settings.bng_image.clone(),
+        pull_policy: settings.bng_pull_policy.clone(),
+        log: settings.bng_log.clone(),
+    }
+}
+
+/// It may leave its node: its journal holds nothing that anybody waits for.
+fn owes_nothing(word: &BngStatus) -> bool {
+    let published = word.committed_seq == word.last_seq && word.accounting.waiting == 0;
+    word.drained || (word.sessions.total == 0 && published)
 }
 
 fn taken(store: &Store<BNG>, bng: &BNG) -> BTreeSet<String> {
