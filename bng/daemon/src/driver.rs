@@ -83,8 +83,6 @@ pub struct Sinks {
     pub status: watch::Sender<BngStatus>,
     /// Its certificate.
     pub tls: watch::Sender<Arc<ServerConfig>>,
-    /// For a new RADIUS client.
-    pub reachability: watch::Sender<Reachability>,
     /// To the probes.
     pub config: watch::Sender<Arc<Config>>,
 }

@@ -185,7 +185,7 @@ fn wire(wiring: Wiring) -> Result<Parts, RunError> {
     let (accounting, accounting_seen) = mpsc::unbounded_channel();
     let (done, accounted) = mpsc::unbounded_channel();
     let (reachability, reachability_seen) = watch::channel(Reachability::default());
-    let (radius, radius_seen) = watch::channel(Client::new(config.radius.clone(), reachability.clone()));
+    let (radius, radius_seen) = watch::channel(Client::new(config.radius.clone(), reachability));
     let (outbox_state, outbox_seen) = watch::channel(outbox::State { trouble: None, committed: image.committed });
 
     let outbox = Outbox {
@@ -226,7 +226,7 @@ fn wire(wiring: Wiring) -> Result<Parts, RunError> {
         reachability: reachability_seen,
         dead_letters,
     };
-    let sinks = Sinks { events, accounting, status, tls, reachability, config: config_sink };
+    let sinks = Sinks { events, accounting, status, tls, config: config_sink };
     Ok(Parts {
         plane,
         pinger,

@@ -18,7 +18,7 @@ use crate::{
     driver::Driver,
     journal::Image,
     policies,
-    radius::{Client, dead_letters},
+    radius::dead_letters,
     status::Order,
 };
 
@@ -64,7 +64,8 @@ impl Driver {
         };
         info!(revision = config.bng.config_revision, "configuration changed");
         if config.radius != self.config.radius {
-            self.radius.send_replace(Client::new(config.radius.clone(), self.sinks.reachability.clone()));
+            let next = self.radius.borrow().succeeded_by(config.radius.clone());
+            self.radius.send_replace(next);
         }
         self.sinks.tls.send_replace(config.tls.clone());
         self.sinks.config.send_replace(config.clone());
@@ -224,6 +225,7 @@ impl Driver {
             leases: self.machine.drift(),
             policies,
             dhcp_servers: self.machine.dhcp_servers(),
+            radius_servers: self.radius.borrow().servers(),
             shaping: self.shaped,
             accounting: AccountingState {
                 waiting: self.image.accounting.len() as u64,
@@ -290,6 +292,7 @@ pub fn first_status(config: &Config, image: &Image, conditions: &[Condition]) ->
         leases: Default::default(),
         policies: Default::default(),
         dhcp_servers: Vec::new(),
+        radius_servers: Vec::new(),
         shaping: Default::default(),
         accounting: Default::default(),
         coa: Default::default(),

@@ -59,6 +59,9 @@ pub struct BngStatus {
     /// The DHCP servers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dhcp_servers: Vec<DhcpServer>,
+    /// The RADIUS servers, each in both of its roles.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub radius_servers: Vec<RadiusServer>,
     /// Subscribers whose policy says Shape.
     #[serde(default)]
     pub shaping: Shaped,
@@ -120,6 +123,57 @@ pub struct DhcpServer {
     pub asked: u64,
     /// Its answers, those to probes included.
     pub answered: u64,
+}
+
+/// One RADIUS server in one of its roles.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RadiusServer {
+    /// Where it is asked.
+    pub address: std::net::SocketAddr,
+    /// What for.
+    pub role: RadiusRole,
+    /// False: others are asked first.
+    pub alive: bool,
+    /// Since the daemon started.
+    #[serde(flatten)]
+    pub counts: RadiusCounts,
+}
+
+/// What a RADIUS server is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum RadiusRole {
+    /// Access-Request.
+    Auth,
+    /// Accounting-Request.
+    Acct,
+}
+
+/// What was asked of a RADIUS server, and what came of it. A request that moves on to another server counts for each.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct RadiusCounts {
+    /// Requests, Status-Server not among them.
+    pub requests: u64,
+    /// How often one was sent again.
+    pub retransmissions: u64,
+    /// Answers that verified, by kind: `access-accept`, `access-reject`, `access-challenge`, `accounting-response`.
+    pub answers: BTreeMap<String, u64>,
+    /// Replies that did not verify.
+    pub refused: u64,
+    /// Requests of which no transmission was answered.
+    pub timeouts: u64,
+    /// Status-Server packets.
+    pub probes: u64,
+    /// Of those, answered.
+    pub probes_answered: u64,
+    /// How often it died.
+    pub deaths: u64,
+    /// Answers to requests that were sent once: of those it is known how long they took.
+    pub round_trips: u64,
+    /// How long these took together, microseconds.
+    pub round_trips_us: u64,
 }
 
 /// How far RADIUS accounting is.

@@ -82,6 +82,19 @@ impl Patience {
     }
 }
 
+/// What happens to a request under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sign {
+    /// It was sent, for the so manieth time.
+    Sent(u32),
+    /// Nothing valid came of so many transmissions.
+    Nothing(u32),
+    /// A reply did not verify.
+    Refused,
+    /// The reply, so long after the only transmission; `None` = there were several, and nobody knows which one it answers.
+    Answered(Option<Duration>),
+}
+
 /// Requests to one address.
 #[derive(Debug)]
 pub struct Channel {
@@ -133,31 +146,38 @@ impl Channel {
         Self { address, places: Mutex::default(), room: Semaphore::new(SOCKETS * IDENTIFIERS) }
     }
 
-    /// Sends what `build` makes of an identifier, again and again, until a reply passes `verify`; `silent` is called after each
-    /// transmission that nothing came of.
+    /// Sends what `build` makes of an identifier, again and again, until a reply passes `verify`; `notice` is told how it goes.
     pub async fn exchange(
         &self,
         patience: Patience,
         build: impl FnOnce(u8) -> Result<Request, TooLong>,
         verify: impl Fn(&[u8], &Request) -> Result<Packet, Refused>,
-        silent: impl Fn(),
+        notice: impl Fn(Sign),
     ) -> Result<Packet, ExchangeError> {
         // Never closed, so there is always a permit in the end.
         let _permit = self.room.acquire().await;
         let mut place = self.place().map_err(|source| ExchangeError::Socket { address: self.address, source })?;
         let request = build(place.identifier)?;
         let mut refused = None;
-        for pause in patience.pauses(rand::random) {
+        for (sent, pause) in (1..).zip(patience.pauses(rand::random)) {
+            let began = Instant::now();
             // An error here is an ICMP answer to an earlier datagram; silence will say the same.
             let _ = place.port.socket.send(&request.bytes).await;
-            let end = Instant::now() + pause;
+            notice(Sign::Sent(sent));
+            let end = began + pause;
             while let Ok(Some(datagram)) = timeout_at(end, place.replies.recv()).await {
                 match verify(&datagram, &request) {
-                    Ok(packet) => return Ok(packet),
-                    Err(why) => refused = Some(why),
+                    Ok(packet) => {
+                        notice(Sign::Answered((sent == 1).then(|| began.elapsed())));
+                        return Ok(packet);
+                    }
+                    Err(why) => {
+                        notice(Sign::Refused);
+                        refused = Some(why);
+                    }
                 }
             }
-            silent();
+            notice(Sign::Nothing(sent));
         }
         Err(ExchangeError::Silent { address: self.address, refused })
     }

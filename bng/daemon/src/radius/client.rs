@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use futures::future::{join_all, select_all};
 use jiff::Timestamp;
 use lastmile_session::{AccountingRecord, AuthAnswer, Subject};
+use lastmile_types::status::{RadiusRole, RadiusServer};
 use lastmile_wire::radius::{
     Packet, Request, RequireMessageAuthenticator, TooLong, access_request, accounting_request,
 };
@@ -54,13 +55,25 @@ pub struct Client {
 impl Client {
     /// Opens nothing yet.
     pub fn new(settings: Settings, reachability: watch::Sender<Reachability>) -> Arc<Self> {
+        Self::build(settings, reachability, [&[], &[]])
+    }
+
+    /// For another configuration; what was counted of servers that stay goes on.
+    pub fn succeeded_by(&self, settings: Settings) -> Arc<Self> {
+        Self::build(settings, self.reachability.clone(), [&self.auth, &self.acct])
+    }
+
+    fn build(settings: Settings, reachability: watch::Sender<Reachability>, before: [&[Peer]; 2]) -> Arc<Self> {
         let patience = Patience { timeout: settings.timeout, retries: settings.retries };
-        let peer = |address, server: &Server, require| {
-            Peer::new(address, server.secret.clone(), require, patience, settings.recovery)
+        let peer = |address, server: &Server, require, before: &[Peer]| {
+            let same = before.iter().find(|peer| peer.address == address);
+            let tally = same.map(|peer| peer.tally().clone()).unwrap_or_default();
+            Peer::new(address, server.secret.clone(), require, patience, settings.recovery, tally)
         };
-        let auth = settings.servers.iter().map(|server| peer(server.auth, server, require(server))).collect();
+        let auth = |server: &Server| peer(server.auth, server, require(server), before[0]);
+        let auth = settings.servers.iter().map(auth).collect();
         // RFC 2866 replies are protected by the Response Authenticator; FreeRADIUS 3.2 puts nothing else into them.
-        let acct = |server: &Server| peer(server.acct, server, RequireMessageAuthenticator::No);
+        let acct = |server: &Server| peer(server.acct, server, RequireMessageAuthenticator::No, before[1]);
         let acct = settings.servers.iter().map(acct).collect();
         Arc::new(Self { auth, acct, settings, reachability })
     }
@@ -101,6 +114,21 @@ impl Client {
         self.acct.iter().any(|peer| peer.heard_since(boot_ms))
     }
 
+    /// Every server in each of its roles, as it is and as it was counted.
+    pub fn servers(&self) -> Vec<RadiusServer> {
+        let halves = [(RadiusRole::Auth, &self.auth), (RadiusRole::Acct, &self.acct)];
+        let of_half = |(role, peers): (RadiusRole, &Vec<Peer>)| {
+            let server = |peer: &Peer| RadiusServer {
+                address: peer.address,
+                role,
+                alive: !peer.is_dead(),
+                counts: peer.tally().read(),
+            };
+            peers.iter().map(server).collect::<Vec<_>>()
+        };
+        halves.into_iter().flat_map(of_half).collect()
+    }
+
     /// Watches over every server; for ever.
     pub async fn watch_over(&self, quiet: Duration) {
         let watch = async |peer: &Peer| {
@@ -129,7 +157,7 @@ impl Client {
         let mut left: Vec<&Peer> = peers.iter().collect();
         let mut last = None;
         while let Some(peer) = choose(&mut left).await {
-            let elsewhere = || left.iter().any(|other| other.dead().is_none());
+            let elsewhere = || left.iter().any(|other| !other.is_dead());
             let reply = peer.ask(&build, elsewhere).await;
             self.reflect();
             match reply {
@@ -147,8 +175,8 @@ impl Client {
     /// RADIUS is there when both of its halves are.
     fn reflect(&self) {
         let halves = [&self.auth, &self.acct];
-        let all = |half: &[Peer]| half.iter().all(|peer| peer.dead().is_some());
-        let known = |half: &[Peer]| half.iter().any(|peer| peer.known() && peer.dead().is_none());
+        let all = |half: &[Peer]| half.iter().all(Peer::is_dead);
+        let known = |half: &[Peer]| half.iter().any(|peer| peer.known() && !peer.is_dead());
         let reachable = match halves {
             halves if halves.iter().any(|half| all(half)) => Some(false),
             halves if halves.iter().any(|half| known(half)) => Some(true),
@@ -166,15 +194,15 @@ impl Client {
     }
 }
 
-/// Takes the next to be asked: the first that lives or is on trial; else one that no probe can tell of; else the first that is heard again.
+/// Takes the next to be asked: the first that lives or is on trial; else one of which no probe will tell; else the first that is heard again.
 async fn choose<'a>(left: &mut Vec<&'a Peer>) -> Option<&'a Peer> {
-    let ready = |peer: &&Peer| peer.dead().is_none() || peer.on_trial();
+    let ready = |peer: &&Peer| !peer.is_dead() || peer.on_trial();
     let next = left.iter().position(ready).or_else(|| left.iter().position(|peer| !peer.tells_by_probe()));
     let next = match next {
         Some(next) => next,
         None if left.is_empty() => return None,
         None => {
-            let revival = select_all(left.iter().map(|peer| Box::pin(peer.alive())));
+            let revival = select_all(left.iter().map(|peer| Box::pin(peer.there())));
             timeout(REVIVAL, revival).await.ok()?.1
         }
     };

@@ -1,9 +1,8 @@
 //! RADIUS, asynchronously: nobody's DHCP ever waits for it.
 //!
-//! [`client`] sends one request to the first server that answers; [`peer`] knows whether a server lives, [`channel`] has its sockets;
-//! [`attributes`] says what is
-//! in the requests and what is taken from the replies, [`rates`] which limits; [`accounting`] delivers what the journal owes, in order per session,
-//! and puts aside as [`dead_letters`] what no server takes.
+//! [`client`] sends one request to the first server that answers; [`peer`] knows whether a server lives, [`channel`] has its sockets,
+//! [`tally`] counts; [`attributes`] says what is in the requests and what is taken from the replies, [`rates`] which limits;
+//! [`accounting`] delivers what the journal owes, in order per session, and puts aside as [`dead_letters`] what no server takes.
 
 pub mod accounting;
 pub mod attributes;
@@ -12,6 +11,7 @@ pub mod client;
 pub mod dead_letters;
 pub mod peer;
 pub mod rates;
+pub mod tally;
 
 use std::{
     net::{Ipv4Addr, SocketAddr},

@@ -3,8 +3,12 @@
 //! A server is suspected when a transmission brings nothing, and asked by Status-Server (RFC 5997) at once; nothing at all heard of it
 //! since, and it is dead: new requests go to others, those under way move on. A dead one is probed until it answers. One that was never
 //! heard to answer Status-Server gets, each time its dead time is over, one request as a trial.
+//!
+//! Status-Server says that a server is there, not that it does its work. One that answers it and lets several requests in a row go
+//! unanswered is dead as well, and no probe brings it back: it gets one request as a trial, after its dead time, then after twice that
+//! time, and so on, until it answers one.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use lastmile_types::config::Recovery;
 use lastmile_wire::{
@@ -17,8 +21,18 @@ use tokio::{
 };
 use tracing::{info, warn};
 
-use super::channel::{Channel, ExchangeError, Patience};
+use super::{
+    channel::{Channel, ExchangeError, Patience, Sign},
+    tally::Tally,
+};
 use crate::{chain, time::boot_ms};
+
+/// So many requests in a row must go unanswered, so many transmissions each, before a server that answers Status-Server is dead: of one
+/// or two it may have its reasons.
+const UNSERVED: u32 = 3;
+const TRANSMISSIONS: u32 = 2;
+/// The time between two trials doubles so often.
+const DOUBLINGS: u32 = 5;
 
 /// One server in one role.
 #[derive(Debug)]
@@ -32,23 +46,42 @@ pub struct Peer {
     channel: Channel,
     state: watch::Sender<State>,
     suspected: Notify,
+    tally: Arc<Tally>,
 }
 
-/// What is known of it.
+/// What is known of it; times are boot times in milliseconds.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 struct State {
-    /// Boot time of its last valid reply, milliseconds.
+    /// Its last valid reply.
     heard_ms: Option<u64>,
-    /// Boot time of the last Status-Server to it.
+    /// The last Status-Server to it.
     probed_ms: Option<u64>,
-    /// Why it counts as dead.
-    dead: Option<String>,
-    /// Boot time from which a request may try it though it is dead.
+    /// Its last reply to a request.
+    served_ms: Option<u64>,
+    /// Its last reply to a Status-Server.
+    status_ms: Option<u64>,
+    /// Why it counts as dead: it is not heard at all.
+    silent: Option<String>,
+    /// Requests in a row that nothing came of, and when the last of them was made.
+    unserved: u32,
+    unserved_ms: u64,
+    /// It answers Status-Server, and no request.
+    idle: bool,
+    /// From when on a request may try it though it is dead.
     trial_ms: u64,
-    /// It answered a request.
-    answers_requests: bool,
-    /// It answered a Status-Server.
-    answers_status: bool,
+    /// How often that was in vain.
+    trials: u32,
+}
+
+impl State {
+    /// Whether it answers Status-Server, and no request: of that it is cured by an answer to a request alone.
+    fn judge_idleness(&mut self) {
+        self.idle |= self.unserved >= UNSERVED && self.status_ms.is_some_and(|status| status >= self.unserved_ms);
+    }
+
+    fn dead(&self) -> bool {
+        self.silent.is_some() || self.idle
+    }
 }
 
 /// What a reply answered.
@@ -59,17 +92,18 @@ enum Asked {
 }
 
 impl Peer {
-    /// Opens nothing yet; a server lives until the contrary is seen.
+    /// Opens nothing yet; a server lives until the contrary is seen. `tally` goes on.
     pub fn new(
         address: SocketAddr,
         secret: Vec<u8>,
         require: RequireMessageAuthenticator,
         patience: Patience,
         recovery: Recovery,
+        tally: Arc<Tally>,
     ) -> Self {
         let channel = Channel::new(address);
         let state = watch::Sender::new(State::default());
-        Self { address, secret, require, recovery, patience, channel, state, suspected: Notify::new() }
+        Self { address, secret, require, recovery, patience, channel, state, suspected: Notify::new(), tally }
     }
 
     /// One request; `build` makes it of an identifier and the secret. When the server dies meanwhile and `elsewhere` says that another
@@ -80,25 +114,41 @@ impl Peer {
         elsewhere: impl Fn() -> bool,
     ) -> Result<Packet, ExchangeError> {
         let since = boot_ms();
-        let hopeless = self.dead().is_some();
+        let hopeless = self.is_dead();
         let abandoned = async {
             if !hopeless {
-                self.until(|state| state.dead.is_some()).await;
+                self.until(State::dead).await;
             }
             if hopeless || !elsewhere() {
                 std::future::pending::<()>().await;
             }
         };
+        // A trial is no reason to let anybody wait long.
+        let most = if hopeless && elsewhere() { TRANSMISSIONS - 1 } else { u32::MAX };
+        let patience = Patience { retries: self.patience.retries.min(most), ..self.patience };
         let exchange = self.channel.exchange(
-            self.patience,
+            patience,
             |identifier| build(identifier, &self.secret),
             |datagram, request| self.verify(datagram, request),
-            || self.suspected.notify_one(),
+            |sign| {
+                self.tally.request(sign);
+                if let Sign::Nothing(sent) = sign {
+                    self.suspected.notify_one();
+                    if sent == TRANSMISSIONS.min(patience.retries + 1) {
+                        self.unserved(since);
+                    }
+                }
+            },
         );
         let reply = tokio::select! {
             reply = exchange => reply,
             () = abandoned => Err(ExchangeError::Abandoned { address: self.address }),
         };
+        match &reply {
+            Ok(packet) => self.tally.answered(packet),
+            Err(ExchangeError::Silent { .. }) => self.tally.timed_out(),
+            Err(_) => {}
+        }
         self.judge(since, Asked::Request, reply)
     }
 
@@ -113,7 +163,7 @@ impl Peer {
             Patience { retries, ..self.patience },
             |identifier| status_request(identifier, rand::random(), list, &self.secret),
             |datagram, request| verify_response(datagram, request, &self.secret, RequireMessageAuthenticator::No),
-            || {},
+            |sign| self.tally.probe(sign),
         );
         self.judge(since, Asked::Status, reply.await).is_ok()
     }
@@ -121,7 +171,7 @@ impl Peer {
     /// Resolves when it should be probed: it is suspected, it was not heard for `quiet`, or it is dead and its time has come. Gives how
     /// often the probe is worth repeating: two packets must be lost before a server counts as dead, and a suspect has lost one.
     pub async fn probe_is_due(&self, quiet: Duration) -> u32 {
-        if self.dead().is_some() {
+        if self.is_dead() {
             sleep(Duration::from_secs(self.recovery.probe_seconds.into())).await;
             return 0;
         }
@@ -149,7 +199,19 @@ impl Peer {
 
     /// Why it counts as dead, if it does.
     pub fn dead(&self) -> Option<String> {
-        self.state.borrow().dead.clone()
+        let state = self.state.borrow();
+        let idle = || state.idle.then(|| format!("{} answers Status-Server, but no request", self.address));
+        state.silent.clone().or_else(idle)
+    }
+
+    /// Whether it does.
+    pub fn is_dead(&self) -> bool {
+        self.state.borrow().dead()
+    }
+
+    /// What was counted.
+    pub fn tally(&self) -> &Arc<Tally> {
+        &self.tally
     }
 
     /// It was heard.
@@ -162,31 +224,36 @@ impl Peer {
         self.state.borrow().heard_ms.is_some_and(|heard| heard >= boot_ms)
     }
 
-    /// It answers Status-Server, so a probe will tell when it lives again.
+    /// It is silent, and a probe will tell when it is there again.
     pub fn tells_by_probe(&self) -> bool {
-        self.state.borrow().answers_status
+        let state = self.state.borrow();
+        state.silent.is_some() && state.status_ms.is_some()
     }
 
-    /// Whether the caller may try it though it is dead: one, each time its dead time is over.
+    /// Whether the caller may try it though it is dead: one, each time its time is over.
     pub fn on_trial(&self) -> bool {
         let now = boot_ms();
+        let mut due = false;
         self.state.send_if_modified(|state| {
-            let due = state.dead.is_some() && !state.answers_status && state.trial_ms <= now;
+            let by_probe = state.silent.is_some() && state.status_ms.is_some();
+            due = state.dead() && !by_probe && state.trial_ms <= now;
             if due {
-                state.trial_ms = now + self.dead_time_ms();
+                state.trials += u32::from(state.idle);
+                state.trial_ms = now + (self.dead_time_ms() << state.trials.min(DOUBLINGS));
             }
-            due
-        })
+            false
+        });
+        due
     }
 
-    /// Resolves when it does not count as dead.
-    pub async fn alive(&self) {
-        self.until(|state| state.dead.is_none()).await;
+    /// Resolves when it is not silent.
+    pub async fn there(&self) {
+        self.until(|state| state.silent.is_none()).await;
     }
 
-    async fn until(&self, holds: impl FnMut(&State) -> bool) {
+    async fn until(&self, holds: impl Fn(&State) -> bool) {
         // An error would be the end of `self`.
-        let _ = self.state.subscribe().wait_for(holds).await;
+        let _ = self.state.subscribe().wait_for(|state| holds(state)).await;
     }
 
     fn verify(&self, datagram: &[u8], request: &Request) -> Result<Packet, Refused> {
@@ -212,35 +279,76 @@ impl Peer {
     }
 
     fn heard(&self, asked: Asked) {
-        let revived = self.state.send_if_modified(|state| {
-            state.heard_ms = Some(boot_ms());
-            state.answers_requests |= asked == Asked::Request;
-            state.answers_status |= asked == Asked::Status;
-            state.dead.take().is_some()
+        let now = boot_ms();
+        self.change(|state| {
+            state.heard_ms = Some(now);
+            match asked {
+                Asked::Request => {
+                    state.served_ms = Some(now);
+                    (state.idle, state.unserved, state.trials) = (false, 0, 0);
+                }
+                Asked::Status => {
+                    // What it did not answer while it was away says nothing.
+                    if state.silent.is_some() {
+                        state.unserved = 0;
+                    }
+                    state.status_ms = Some(now);
+                    state.judge_idleness();
+                }
+            }
+            state.silent = None;
         });
-        if revived {
-            info!(server = %self.address, "a RADIUS server answers again");
-        }
     }
 
     /// Nothing came of something that was asked at `since`.
     fn unheard(&self, since: u64, asked: Asked, why: String) {
-        let died = self.state.send_if_modified(|state| {
-            // Many servers do not know Status-Server; their silence to it says nothing. Of the others it alone says all: a server
-            // may have its reasons not to answer a request.
+        self.change(|state| {
+            // Many servers do not know Status-Server; their silence to it says nothing. Of the others it alone says who is away: a
+            // server may have its reasons not to answer a request.
             let telling = match asked {
-                Asked::Request => !state.answers_status,
-                Asked::Status => state.answers_status || !state.answers_requests,
+                Asked::Request => state.status_ms.is_none(),
+                Asked::Status => state.status_ms.is_some() || state.served_ms.is_none(),
             };
-            let dies = telling && state.dead.is_none() && state.heard_ms.is_none_or(|heard| heard < since);
-            if dies {
-                state.dead = Some(why);
+            if telling && state.silent.is_none() && state.heard_ms.is_none_or(|heard| heard < since) {
+                state.silent = Some(why);
+            }
+        });
+    }
+
+    /// Nothing came of a request that was made at `since`, though it was sent again.
+    fn unserved(&self, since: u64) {
+        self.change(|state| {
+            if state.served_ms.is_none_or(|served| served < since) {
+                state.unserved = state.unserved.saturating_add(1);
+                state.unserved_ms = since;
+                state.judge_idleness();
+            }
+        });
+    }
+
+    /// Changes what is known; who waits hears of its death and of its life.
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        let (mut died, mut revived) = (false, false);
+        self.state.send_if_modified(|state| {
+            let (dead, silent) = (state.dead(), state.silent.is_some());
+            change(state);
+            died = !dead && state.dead();
+            revived = dead && !state.dead();
+            if died {
                 state.trial_ms = boot_ms() + self.dead_time_ms();
             }
-            dies
+            died || revived || silent != state.silent.is_some()
         });
         if died {
-            warn!(server = %self.address, "a RADIUS server does not answer and counts as dead: check that it runs and knows this NAS");
+            self.tally.died();
+            let detail = self.dead().unwrap_or_default();
+            warn!(
+                server = %self.address,
+                detail,
+                "a RADIUS server does not answer and counts as dead: check that it runs, knows this NAS and answers its requests"
+            );
+        } else if revived {
+            info!(server = %self.address, "a RADIUS server answers again");
         }
     }
 

@@ -4,6 +4,8 @@ use std::{collections::BTreeMap, fmt::Write, io};
 
 use axum::{Router, extract::State, http::header::CONTENT_TYPE, response::IntoResponse, routing::get};
 use lastmile_types::status::{BngStatus, DhcpServer, PolicyUse};
+
+use super::radius;
 use tokio::{net::TcpListener, sync::watch};
 
 /// Serves for ever.
@@ -61,6 +63,7 @@ fn render(status: &BngStatus) -> String {
         let _ = writeln!(text, "lastmile_bng_spoofed_packets_total{{router=\"{router}\"}} {count}");
     }
     servers(&mut text, &status.dhcp_servers);
+    radius::render(&mut text, &status.radius_servers);
     coa(&mut text, &status.coa);
     let healed =
         [("adopted", status.leases.adopted), ("stopped", status.leases.stopped), ("moved", status.leases.moved)];
@@ -125,6 +128,6 @@ fn coa(text: &mut String, answered: &BTreeMap<String, BTreeMap<String, u64>>) {
     }
 }
 
-fn family(text: &mut String, name: &str, kind: &str, help: &str) {
+pub(super) fn family(text: &mut String, name: &str, kind: &str, help: &str) {
     let _ = write!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
 }

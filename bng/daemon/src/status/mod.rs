@@ -4,6 +4,7 @@
 //! It never touches the machine: the driver publishes a status, and orders go to the driver as [`Order`]s.
 
 pub mod metrics;
+mod radius;
 mod tls;
 
 use std::time::Duration;

@@ -6,6 +6,7 @@ mod answers;
 mod dictionaries;
 mod disturbance;
 mod faults;
+mod idle;
 mod server;
 mod sql;
 

@@ -14,10 +14,20 @@ use tempfile::TempDir;
 /// See the module. Killed when dropped.
 pub struct FreeRadius {
     folder: TempDir,
+    name: String,
     auth: SocketAddr,
     acct: SocketAddr,
     secret: String,
     child: Option<Child>,
+}
+
+/// What a server does with requests of a kind. It answers Status-Server all the same.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Manners {
+    /// As its users are.
+    Answers,
+    /// FreeRADIUS' own policy `do_not_respond`.
+    Ignores,
 }
 
 impl FreeRadius {
@@ -31,10 +41,28 @@ impl FreeRadius {
     /// One that does not run yet.
     pub fn down(name: &str, secret: &str) -> Self {
         let folder = TempDir::new().unwrap();
-        let (auth, acct) = (free_port(), free_port());
-        fs::write(folder.path().join("radiusd.conf"), config(folder.path(), name, secret, auth, acct)).unwrap();
         fs::write(folder.path().join("dictionary"), BROADBAND).unwrap();
-        Self { folder, auth, acct, secret: secret.to_owned(), child: None }
+        let (auth, acct) = (free_port(), free_port());
+        let server = Self { folder, name: name.to_owned(), auth, acct, secret: secret.to_owned(), child: None };
+        server.configure(Manners::Answers, Manners::Answers);
+        server
+    }
+
+    /// Starts it, again if need be, with these manners.
+    pub fn behave(&mut self, access: Manners, accounting: Manners) {
+        self.kill();
+        self.configure(access, accounting);
+        self.run();
+    }
+
+    fn configure(&self, access: Manners, accounting: Manners) {
+        let config = config(self.folder.path(), &self.name, &self.secret, self.auth, self.acct);
+        let ignoring = |config: String, manners, mark| {
+            config.replace(mark, if manners == Manners::Ignores { DO_NOT_RESPOND } else { "" })
+        };
+        let config = ignoring(config, access, "@access");
+        let config = ignoring(config, accounting, "@accounting");
+        fs::write(self.folder.path().join("radiusd.conf"), config).unwrap();
     }
 
     /// Starts it, again if need be, and waits until it serves.
@@ -92,6 +120,12 @@ impl Drop for FreeRadius {
 fn free_port() -> SocketAddr {
     UdpSocket::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap()
 }
+
+/// As the policy `do_not_respond` of FreeRADIUS' default configuration.
+const DO_NOT_RESPOND: &str = "update control {
+			Response-Packet-Type := Do-Not-Respond
+		}
+		handled";
 
 /// Its own installation knows the other vendors.
 const BROADBAND: &str = "VENDOR Broadband 43242\nBEGIN-VENDOR Broadband\nATTRIBUTE Broadband-Download-Rate 1 integer\n\
@@ -166,6 +200,7 @@ server test {{
 	}}
 	authorize {{
 		asked
+		@access
 		if (User-Name == "nobody") {{
 			update reply {{
 				Reply-Message := "not paid"
@@ -220,11 +255,9 @@ server test {{
 	}}
 	accounting {{
 		told
+		@accounting
 		if (User-Name == "poison") {{
-			update control {{
-				Response-Packet-Type := Do-Not-Respond
-			}}
-			handled
+			{DO_NOT_RESPOND}
 		}}
 		ok
 	}}
