@@ -50,7 +50,10 @@ impl Driver {
             Action::Ping { router, address } => self.ping(router, address),
             Action::Adopt(adoption) => next.push_back(Input::Adopt(adoption)),
             Action::DeleteLease { ip, mac } => drop(self.kea.send(Ask::Delete { ip, mac })),
-            Action::CoaAnswer { order, refused } => self.coa_answer(order, refused),
+            Action::CoaAnswer { order, refused, undo } => match undo.filter(|undo| self.gate_refused(undo.session)) {
+                Some(undo) => next.push_back(Input::CoaRefused(undo)),
+                None => self.coa_answer(order, refused),
+            },
             Action::Answer { order, answer } => {
                 if let Some(waiting) = self.orders_waiting.remove(&order) {
                     let _ = waiting.send(Some(answer)); // who asked may be gone

@@ -8,6 +8,7 @@ use std::{
 
 use lastmile_netio::gate::{Change, Final};
 use lastmile_session::{Action, Admission, Input};
+use lastmile_types::SessionId;
 use tracing::error;
 
 use crate::{
@@ -33,6 +34,8 @@ pub(crate) struct Batch {
     packets: Vec<Outgoing>,
     /// Replies: without their records on the disk they would promise what a restart forgets.
     replies: Vec<Outgoing>,
+    /// Subscribers of whom the kernel refused a change, among the actions under way.
+    refused: BTreeSet<Ipv4Addr>,
 }
 
 impl Driver {
@@ -130,6 +133,7 @@ impl Driver {
     /// Neighbouring changes of the gate go to the kernel together, one of each subscriber.
     fn carry_out(&mut self, next: &mut VecDeque<Input>) {
         let (mut together, mut whose) = (Vec::new(), BTreeSet::new());
+        self.batch.refused.clear();
         for action in std::mem::take(&mut self.batch.actions) {
             let at_gate = subscriber_at_gate(&action);
             if at_gate.is_none_or(|ip| !whose.insert(ip)) || together.len() >= TOGETHER {
@@ -178,8 +182,14 @@ impl Driver {
     fn change_alone(&mut self, change: &Change) -> Vec<Final> {
         self.plane.gate.apply(std::slice::from_ref(change)).unwrap_or_else(|error| {
             self.gate_failed(&error);
+            self.batch.refused.insert(change.ip());
             Vec::new()
         })
+    }
+
+    /// Whether the kernel refused a change of this session's, among the actions under way.
+    pub(crate) fn gate_refused(&self, session: SessionId) -> bool {
+        self.machine.session(session).is_some_and(|session| self.batch.refused.contains(&session.ip))
     }
 
     fn gate_change(&mut self, action: &Action) -> Option<Change> {

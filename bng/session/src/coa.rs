@@ -61,6 +61,18 @@ pub enum CoaWish {
     },
 }
 
+/// How a change is taken back when the kernel refuses it: [`crate::Input::CoaRefused`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CoaUndo {
+    /// The request's.
+    pub order: u64,
+    /// Whose terms were changed.
+    pub session: SessionId,
+    /// What had been granted before.
+    pub grant: Grant,
+}
+
 /// NAS and session identification (RFC 5176 §3). What is given must match.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -138,7 +150,7 @@ pub enum ErrorCause {
     AdministrativelyProhibited,
     /// There is no such session.
     SessionContextNotFound,
-    /// The journal takes nothing.
+    /// The journal takes nothing, or the kernel refuses the limits.
     ResourcesUnavailable,
     /// More than one session is identified.
     MultipleSessionSelectionUnsupported,
@@ -165,15 +177,31 @@ impl ErrorCause {
 impl Machine {
     pub(crate) fn on_coa(&mut self, now: Now, request: CoaRequest, effects: &mut Effects) {
         let CoaRequest { order, target, wish } = request;
-        let done = match (self.identify(&target), wish) {
-            (Err(cause), _) => Err(cause),
-            (Ok(id), CoaWish::Change(patch)) => self.change(now, id, &patch, effects),
+        let (refused, undo) = match (self.identify(&target), wish) {
+            (Err(cause), _) => (Some(cause), None),
+            (Ok(id), CoaWish::Change(patch)) => match self.change(now, id, &patch, effects) {
+                Ok(before) => (None, before.map(|grant| Box::new(CoaUndo { order, session: id, grant }))),
+                Err(cause) => (Some(cause), None),
+            },
             (Ok(id), CoaWish::Disconnect { detail }) => {
                 self.table.observe(id, |session| session.orders.push(Waiting::Coa(order)));
                 return self.stop(now, id, TerminateCause::AdminReset, &detail, effects);
             }
         };
-        effects.act(Action::CoaAnswer { order, refused: done.err() });
+        effects.act(Action::CoaAnswer { order, refused, undo });
+    }
+
+    /// The kernel refused what a CoA-Request changed: everything is as before, and that is said.
+    pub(crate) fn on_coa_refused(&mut self, now: Now, undo: CoaUndo, effects: &mut Effects) {
+        let CoaUndo { order, session: id, grant } = undo;
+        if self.table.get(id).is_some_and(|session| session.ending.is_none()) {
+            self.table.edit(id, |session| session.grant = grant);
+            self.comply(now, id, effects);
+            if let Some(session) = self.table.get(id).cloned() {
+                self.say_applied(now, &session, "CoA taken back: the kernel refused it", effects);
+            }
+        }
+        effects.act(Action::CoaAnswer { order, refused: Some(ErrorCause::ResourcesUnavailable), undo: None });
     }
 
     /// The one live session that every identifier given is of.
@@ -220,7 +248,14 @@ impl Machine {
         })
     }
 
-    fn change(&mut self, now: Now, id: SessionId, patch: &Patch, effects: &mut Effects) -> Result<(), ErrorCause> {
+    /// What had been granted before, if anything changed.
+    fn change(
+        &mut self,
+        now: Now,
+        id: SessionId,
+        patch: &Patch,
+        effects: &mut Effects,
+    ) -> Result<Option<Grant>, ErrorCause> {
         let config = &self.settings.config;
         let session = self.table.get(id).ok_or(ErrorCause::SessionContextNotFound)?;
         if *patch == Patch::default() {
@@ -236,14 +271,14 @@ impl Machine {
         }
         let grant = patch.of(&session.grant);
         if grant == session.grant {
-            return Ok(()); // it is so already
+            return Ok(None); // it is so already
         }
-        self.table.edit(id, |session| session.grant = grant);
+        let before = self.table.edit(id, |session| std::mem::replace(&mut session.grant, grant));
         self.comply(now, id, effects);
         if let Some(session) = self.table.get(id).cloned() {
             self.say_applied(now, &session, "CoA", effects);
         }
-        Ok(())
+        Ok(before)
     }
 }
 

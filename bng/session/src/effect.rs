@@ -10,7 +10,13 @@ use lastmile_types::{
 };
 use serde::{Serialize, Serializer};
 
-use crate::{auth::AuthRequest, coa::ErrorCause, reconcile::Adoption, record::Record, session::Session};
+use crate::{
+    auth::AuthRequest,
+    coa::{CoaUndo, ErrorCause},
+    reconcile::Adoption,
+    record::Record,
+    session::Session,
+};
 
 /// Everything that one input leads to. The record comes first: it is written before any action is carried out.
 #[derive(Debug, Default, PartialEq, Serialize)]
@@ -139,12 +145,16 @@ pub enum Action {
         /// How.
         answer: DisconnectAnswer,
     },
-    /// A CoA-Request or Disconnect-Request is done, or refused. An acknowledgement waits for the journal.
+    /// A CoA-Request or Disconnect-Request is done, or refused. An acknowledgement waits for the journal; and where the kernel refused
+    /// what it asked for, `undo` comes back in its place.
     CoaAnswer {
         /// Which.
         order: u64,
         /// Why not.
         refused: Option<ErrorCause>,
+        /// How to take the change back.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        undo: Option<Box<CoaUndo>>,
     },
 }
 

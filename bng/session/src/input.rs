@@ -10,7 +10,7 @@ use lastmile_types::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    coa::CoaRequest,
+    coa::{CoaRequest, CoaUndo},
     reconcile::{Adoption, LeaseAnswer, LeasePage},
 };
 
@@ -60,6 +60,8 @@ pub enum Input {
     },
     /// A CoA-Request or Disconnect-Request that may be believed.
     Coa(Box<CoaRequest>),
+    /// The kernel refused what such a request changed ([`crate::Action::CoaAnswer`]).
+    CoaRefused(Box<CoaUndo>),
     /// End every session and start none, until [`Input::Resume`].
     Drain,
     /// The drain is over: sessions may start again.

@@ -38,7 +38,7 @@ mod tombstone;
 
 pub use accounting::{AccountingKind, AccountingRecord};
 pub use auth::{AuthRequest, Subject};
-pub use coa::{CoaRequest, CoaWish, ErrorCause, Patch, Target, agent_id, nas_port_id};
+pub use coa::{CoaRequest, CoaUndo, CoaWish, ErrorCause, Patch, Target, agent_id, nas_port_id};
 pub use dormant::Dormant;
 pub use effect::{Action, Admission, Destination, Dropped, Edit, Effects, RelayInfoEdit};
 pub use input::{AuthAnswer, DhcpKind, DhcpMessage, Grant, Input, Load, Reading, RelayInfo, Settings, Side, Started};

@@ -182,7 +182,7 @@ impl Machine {
                 Waiting::Operator(order) => {
                     Action::Answer { order, answer: DisconnectAnswer { done: true, reason: None } }
                 }
-                Waiting::Coa(order) => Action::CoaAnswer { order, refused: None },
+                Waiting::Coa(order) => Action::CoaAnswer { order, refused: None, undo: None },
             });
         }
     }

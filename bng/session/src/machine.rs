@@ -80,6 +80,7 @@ impl Machine {
             Input::Timer => self.on_timer(now, effects),
             Input::Disconnect { session, order, detail } => self.on_disconnect(now, session, order, detail, effects),
             Input::Coa(request) => self.on_coa(now, *request, effects),
+            Input::CoaRefused(undo) => self.on_coa_refused(now, *undo, effects),
             Input::Drain => self.on_drain(now, effects),
             Input::Resume => self.on_resume(effects),
             Input::Ping { router, rtt_us } => self.on_ping(now, &router, rtt_us, effects),

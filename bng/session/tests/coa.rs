@@ -19,7 +19,7 @@ fn ask(world: &mut World, target: Target, wish: CoaWish) -> Result<(), ErrorCaus
         .actions
         .iter()
         .filter_map(|action| match action {
-            Action::CoaAnswer { order: 9, refused } => Some(*refused),
+            Action::CoaAnswer { order: 9, refused, .. } => Some(*refused),
             _ => None,
         })
         .collect();
@@ -259,4 +259,24 @@ fn a_disconnect_is_answered_when_it_is_done() {
     assert_eq!(disconnect(&mut world, by_ip(IP)), Ok(()));
     world.input(Input::Drain);
     assert_eq!(disconnect(&mut world, by_ip(IP)), Err(ErrorCause::SessionContextNotFound));
+}
+
+#[test]
+fn what_the_kernel_refuses_is_taken_back() {
+    let mut world = World::new();
+    let id = world.online(1, IP, 1);
+    let before = world.machine.session(id).unwrap().clone();
+    assert_eq!(change(&mut world, by_ip(IP), filter("basic")), Ok(()));
+    let undo = world.actions.iter().find_map(|action| match action {
+        Action::CoaAnswer { undo: Some(undo), .. } => Some(undo.clone()),
+        _ => None,
+    });
+    world.input(Input::CoaRefused(undo.expect("a change can be taken back")));
+    let refused = Action::CoaAnswer { order: 9, refused: Some(ErrorCause::ResourcesUnavailable), undo: None };
+    assert!(world.actions.contains(&refused), "{:?}", world.actions);
+    let after = world.machine.session(id).unwrap();
+    assert_eq!((&after.grant, &after.terms), (&before.grant, &before.terms));
+    assert!(
+        world.actions.iter().any(|action| matches!(action, Action::SetLimits(old) if old.rates == before.terms.rates))
+    );
 }

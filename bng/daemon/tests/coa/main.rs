@@ -217,6 +217,36 @@ fn a_change_reaches_the_kernel_and_survives_kill_minus_nine() {
     assert_eq!(limits(&bed), "", "the gate is closed");
 }
 
+/// The table goes as a whole, or one of the subscriber's elements; either way nothing could be put in force.
+#[test]
+fn what_the_kernel_refuses_is_refused_and_nothing_has_changed() {
+    let mut bed = Bed::new();
+    let change = "Framed-IP-Address = 100.64.1.51\nFilter-Id = 'basic'\nSession-Timeout = 3000";
+    for nft in [
+        &["delete", "element", "ip", "lastmile_edge_bng-01", "down", "{ 100.64.1.51 }"][..],
+        &["delete", "table", "ip", "lastmile_edge_bng-01"],
+    ] {
+        bed.within("gateway", || assert!(std::process::Command::new("nft").args(nft).status().unwrap().success()));
+        assert_eq!(ask(&bed, "coa", change), "CoA-NAK Resources-Unavailable", "{nft:?}");
+        let refused = "lastmile_bng_coa_requests_total{kind=\"coa\",outcome=\"nak-506\"}";
+        bed.eventually("it is counted", || bed.metric(refused) == Some(1));
+
+        bed.kill();
+        let image = bed.journal();
+        let (_, session) = sessions::of(&image.snapshot, 1).expect("it lives");
+        assert_eq!(session.grant.filter_id.as_deref(), Some("gold"));
+        let terms = &session.terms;
+        assert_eq!((terms.policy.as_deref(), terms.session_timeout_seconds), (Some("gold"), None));
+        let last = image.events.iter().rev().find_map(|event| match &event.event {
+            Event::PolicyApply(apply) => Some((apply.reason.as_str(), apply.session.policy.as_deref())),
+            _ => None,
+        });
+        assert_eq!(last, Some(("CoA taken back: the kernel refused it", Some("gold"))));
+        bed.start(); // it makes the gate anew
+    }
+    assert_eq!(ask(&bed, "coa", change), "CoA-ACK");
+}
+
 #[test]
 fn the_port_and_the_clients_follow_the_configuration() {
     let mut bed = Bed::without_gateway();

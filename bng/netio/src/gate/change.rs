@@ -60,7 +60,8 @@ pub struct Final {
 }
 
 impl Change {
-    pub(super) fn ip(&self) -> Ipv4Addr {
+    /// The subscriber.
+    pub fn ip(&self) -> Ipv4Addr {
         match self {
             Self::Admit { ip, .. } | Self::SetTerms { ip, .. } | Self::Evict { ip } => *ip,
         }

@@ -1,6 +1,6 @@
 //! Other terms for a subscriber who is let through already.
 
-use std::{collections::BTreeMap, net::Ipv4Addr};
+use std::{collections::BTreeMap, io, net::Ipv4Addr};
 
 use super::{
     Error, Gate, Terms,
@@ -43,7 +43,9 @@ impl Gate {
     /// Replaces the element in one transaction with one that starts at the old counters. What passed between the reading and the
     /// replacement is known from the echo and carried along.
     fn set_limit(&mut self, ip: Ipv4Addr, direction: Direction, new: &Member) -> Result<(), Error> {
-        let Some(before) = self.read_element(direction, ip)? else { return Ok(()) };
+        // Somebody removed it behind our back: nothing is in force, and nobody may believe that it is.
+        let gone = || Error::nftables("replacing limits")(io::ErrorKind::NotFound.into());
+        let before = self.read_element(direction, ip)?.ok_or_else(gone)?;
         let limit = new.side(direction).limit;
         let replacement = Element { limit, ..before };
         let table = &self.table;
