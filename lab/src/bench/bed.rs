@@ -1,22 +1,24 @@
-//! The three ways from the clients to Kea, each in network namespaces of its own.
+//! The ways from the clients to Kea, each in network namespaces of its own.
 use std::fs;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use lastmile_types::relay::{Mode, Port, RelayConfig, Side};
+use nix::time::{clock_getcpuclockid, clock_gettime};
+use nix::unistd::Pid;
 use serde_json::{Value, json};
 
-use super::gateway::{self, Site};
-use super::{load, wires};
+use super::gateway::{self, Limits, Site};
+use super::load::{self, Pace};
+use super::wires;
 use crate::network;
 use crate::paths::Paths;
 use crate::process::{Part, Place, tail};
 use crate::services::{Services, ServicesSpec, find_program, private_copy};
-use wires::{LAN, ROUTER, SERVER, UPLINK, Wires};
+use wires::{LAN, MIDDLE, ROUTER, SERVER, UPLINK, Wires};
 
-/// The clock of `/proc/PID/stat`: USER_HZ, which is 100 wherever Linux runs.
-const TICKS_PER_SECOND: f64 = 100.0;
 /// Until the first exchange must have gone through.
 const START_LIMIT: Duration = Duration::from_secs(30);
 
@@ -45,52 +47,63 @@ pub struct Bed {
 
 impl Bed {
     /// Kea alone, with raw sockets on the bridge of the ports.
-    pub fn alone(ports: usize, folders: &Folders) -> Result<Self> {
-        let wires = wires::alone(ports);
+    pub fn alone(way: &str, ports: usize, folders: &Folders) -> Result<Self> {
+        let wires = wires::alone(way, ports);
         build(&wires)?;
-        let server = start_kea("a-services", LAN, "raw", folders)?;
+        let server = start_kea(way, LAN, "raw", folders)?;
         Ok(Self { name: "Kea alone", clients: wires.clients, server, relaying: Vec::new(), services: None })
     }
 
     /// Debian's isc-dhcp-relay before Kea.
-    pub fn isc_relay(ports: usize, folders: &Folders) -> Result<Self> {
-        let wires = wires::relayed(ports);
+    pub fn isc_relay(way: &str, ports: usize, folders: &Folders) -> Result<Self> {
+        let wires = wires::apart(way, ports);
         build(&wires)?;
-        let server = start_kea("b-services", "svc0", "udp", folders)?;
-        let place = Place { netns: Some("b-relay".to_owned()), logs: folders.logs.clone() };
+        let server = start_kea(way, "svc0", "udp", folders)?;
+        let place = Place { netns: Some(format!("{way}-router")), logs: folders.logs.clone() };
         let mut command = place.command(find_program("dhcrelay")?);
         command.args(["-4", "-d", "-a", "--no-pid", "-iu", "up0"]);
         for number in 1..=ports {
             command.args(["-id", &wires::port(number)]);
         }
-        let relay = place.start("b-dhcrelay", command.arg(SERVER.to_string()))?;
-        let relaying = vec![relay];
-        Ok(Self { name: "isc-dhcp-relay + Kea", clients: wires.clients, server, relaying, services: None })
+        let relay = place.start(&format!("{way}-dhcrelay"), command.arg(SERVER.to_string()))?;
+        Ok(Self { name: "isc-dhcp-relay", clients: wires.clients, server, relaying: vec![relay], services: None })
+    }
+
+    /// Lastmile's relay in its place.
+    pub fn relay(way: &str, ports: usize, paths: &Paths, folders: &Folders) -> Result<Self> {
+        let wires = wires::bridged(way, ports);
+        build(&wires)?;
+        let server = start_kea(way, "svc0", "udp", folders)?;
+        let relay = start_relay(way, &relay_config(ports, MIDDLE), paths, folders)?;
+        Ok(Self { name: "Lastmile relay", clients: wires.clients, server, relaying: vec![relay], services: None })
     }
 
     /// Lastmile's relay and gateway before Kea, with FreeRADIUS to ask and Redis to tell.
-    pub fn lastmile(ports: usize, paths: &Paths, folders: &Folders, services: &ServicesSpec) -> Result<Self> {
-        let wires = wires::routed(ports);
+    pub fn lastmile(way: &str, limits: Limits, paths: &Paths, folders: &Folders, spec: &ServicesSpec) -> Result<Self> {
+        let ports = spec.users.len();
+        let wires = wires::routed(way, ports);
         build(&wires)?;
-        let server = start_kea("c-services", "svc0", "udp", folders)?;
-        let running = crate::services::start_beside_dhcp(services)?;
-        let gateway = gateway::start(paths, folders, services, &Site { netns: "c-gateway", pool: wires::POOL })?;
-        let relay = start_relay(ports, paths, folders)?;
+        let server = start_kea(way, "svc0", "udp", folders)?;
+        let services = Some(crate::services::start_beside_dhcp(spec)?);
+        let site = Site { netns: format!("{way}-gateway"), pool: wires::POOL, limits };
+        let gateway = gateway::start(paths, folders, spec, &site)?;
+        let relay = start_relay(way, &relay_config(ports, UPLINK), paths, folders)?;
         let relaying = vec![relay, gateway];
-        let name = "Lastmile relay + BNG + Kea";
-        Ok(Self { name, clients: wires.clients, server, relaying, services: Some(running) })
+        Ok(Self { name: "Lastmile relay + gateway", clients: wires.clients, server, relaying, services })
     }
 
-    /// Returns once the first client got an address.
+    /// Returns once every client got an address: leases, sessions and caches are there before it counts.
     pub fn wait_serving(&mut self) -> Result<()> {
         let end = Instant::now() + START_LIMIT;
-        while load::run(&self.clients[..1], Duration::from_millis(500))?.exchanges == 0 {
+        while load::run(&self.clients[..1], Pace::PerSecond(4), Duration::from_millis(500))?.exchanges == 0 {
             self.check()?;
             if Instant::now() > end {
                 let logs: Vec<String> = self.parts().map(|part| tail(&part.log, 10)).collect();
                 bail!("{}: no client got an address within 30 s\n{}", self.name, logs.join("\n"));
             }
         }
+        load::run(&self.clients, Pace::PerSecond(4), Duration::from_secs(1))?;
+        println!("ready: {}", self.name);
         Ok(())
     }
 
@@ -172,21 +185,22 @@ fn kea_config(interface: &str, sockets: &str, folder: &Path) -> Value {
     }})
 }
 
-fn start_kea(namespace: &str, interface: &str, sockets: &str, folders: &Folders) -> Result<Part> {
-    let folder = folders.disk.join(namespace);
+fn start_kea(way: &str, interface: &str, sockets: &str, folders: &Folders) -> Result<Part> {
+    let namespace = format!("{way}-services");
+    let folder = folders.disk.join(&namespace);
     fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
     let file = folder.join("kea-dhcp4.conf");
     fs::write(&file, serde_json::to_string_pretty(&kea_config(interface, sockets, &folder))?)
         .with_context(|| format!("cannot write {}", file.display()))?;
     let program = private_copy("kea-dhcp4", &folders.memory.join("bin"))?;
-    let place = Place { netns: Some(namespace.to_owned()), logs: folders.logs.clone() };
+    let place = Place { netns: Some(namespace.clone()), logs: folders.logs.clone() };
     let mut command = place.command(program);
     command.env("KEA_PIDFILE_DIR", &folder).env("KEA_LOCKFILE_DIR", &folder).arg("-c").arg(&file);
     place.start(&format!("{namespace}-kea"), &mut command)
 }
 
 /// One circuit-id per port.
-fn relay_config(ports: usize) -> RelayConfig {
+fn relay_config(ports: usize, uplink: Ipv4Addr) -> RelayConfig {
     let port = |number| Port {
         interface: wires::port(number),
         circuit_id: format!("{{router}}|1/{number}"),
@@ -197,7 +211,7 @@ fn relay_config(ports: usize) -> RelayConfig {
     RelayConfig {
         router: "ar-01".to_owned(),
         lan: Side { interface: LAN.to_owned(), address: ROUTER },
-        uplink: Side { interface: "up0".to_owned(), address: UPLINK },
+        uplink: Side { interface: "up0".to_owned(), address: uplink },
         servers: vec![SERVER],
         ports: (1..=ports).map(port).collect(),
         mode: Mode::Route,
@@ -211,26 +225,21 @@ pub fn line(number: usize) -> String {
     format!("line-{number:03}")
 }
 
-fn start_relay(ports: usize, paths: &Paths, folders: &Folders) -> Result<Part> {
-    let config = relay_config(ports);
+fn start_relay(way: &str, config: &RelayConfig, paths: &Paths, folders: &Folders) -> Result<Part> {
     config.check()?;
-    let file = folders.disk.join("relay.json");
-    fs::write(&file, serde_json::to_string_pretty(&config)?)?;
-    let place = Place { netns: Some("c-router".to_owned()), logs: folders.logs.clone() };
+    let file = folders.disk.join(format!("{way}-relay.json"));
+    fs::write(&file, serde_json::to_string_pretty(config)?)?;
+    let place = Place { netns: Some(format!("{way}-router")), logs: folders.logs.clone() };
     let mut command = place.command(paths.program("lastmile-relay")?);
-    place.start("c-relay", command.arg("run").arg("--config").arg(&file))
+    place.start(&format!("{way}-relay"), command.arg("run").arg("--config").arg(&file))
 }
 
-/// CPU seconds that a process has used so far, user and kernel.
+/// CPU seconds that a process has used so far, user and kernel. Its CPU clock has nanoseconds, where `/proc/PID/stat` has hundredths
+/// of a second.
 pub fn cpu_seconds(pid: u32) -> Result<f64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).with_context(|| format!("process {pid} is gone"))?;
-    ticks(&stat).map(|ticks| ticks as f64 / TICKS_PER_SECOND).with_context(|| format!("/proc/{pid}/stat: {stat}"))
-}
-
-/// utime + stime of proc(5). The program's name may hold anything, so fields are counted from its closing parenthesis.
-fn ticks(stat: &str) -> Option<u64> {
-    let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
-    Some(fields.next()?.parse::<u64>().ok()? + fields.next()?.parse::<u64>().ok()?)
+    let clock =
+        clock_getcpuclockid(Pid::from_raw(pid.try_into()?)).with_context(|| format!("process {pid} is gone"))?;
+    Ok(Duration::from(clock_gettime(clock)?).as_secs_f64())
 }
 
 /// How many events the gateway published: proof that its whole work was measured.
@@ -253,14 +262,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cpu_time_is_found_behind_any_name() {
-        let stat = "7 (a) b (c) S 1 7 7 0 -1 4194560 100 0 0 0 250 50 3 4 20 0 1 0 100 1000 10";
-        assert_eq!(ticks(stat), Some(300));
-        assert_eq!(ticks("7 (a"), None);
-    }
-
-    #[test]
     fn the_relay_takes_its_configuration() {
-        relay_config(64).check().expect("valid");
+        relay_config(64, UPLINK).check().expect("valid");
     }
 }

@@ -5,98 +5,91 @@ use std::time::Duration;
 use anyhow::Result;
 
 use super::bed::Bed;
-use super::load::{self, Outcome};
+use super::load::{self, Outcome, Pace};
 use super::report::Figure;
+
+/// Exchanges a second of each client where nothing is to be at its limit.
+const CALM: Pace = Pace::PerSecond(16);
+/// What of an exchange a relaying program receives: DISCOVER, OFFER, REQUEST, ACK.
+const MESSAGES: f64 = 4.0;
 
 /// One bed in one round.
 #[derive(Debug, Clone)]
 pub struct Sample {
-    /// All clients at once: what it can do.
+    /// All clients as fast as they are answered: what it can do.
     pub busy: Outcome,
-    /// One client alone: how long an exchange takes when nobody waits in a queue.
-    pub lone: Outcome,
-    /// CPU milliseconds of each relaying program per exchange, all clients at once.
-    pub cpu_ms: Vec<f64>,
+    /// All clients at the same pace, whatever the bed.
+    pub calm: Outcome,
+    /// CPU microseconds per message of each relaying program, in the order of a request's way; at the calm pace.
+    pub calm_us: Vec<f64>,
+    /// The same as fast as they are answered.
+    pub busy_us: Vec<f64>,
 }
 
-/// What of an exchange a relaying program receives: DISCOVER, OFFER, REQUEST, ACK.
-const MESSAGES: f64 = 4.0;
-
 impl Sample {
-    /// Loads the bed for `length`, then lets one client ask alone for a quarter of it.
+    /// Loads the bed for `length`, half of it calmly.
     pub fn take(bed: &mut Bed, length: Duration) -> Result<Self> {
-        let before = bed.relaying_cpu()?;
-        let busy = load::run(&bed.clients, length)?;
-        let after = bed.relaying_cpu()?;
-        // What was put off (events, accounting) is done before the lone client's turn.
+        let (busy, busy_us) = timed(bed, Pace::Full, length / 2)?;
+        // What was put off (events, accounting) is done before the calm turn.
         std::thread::sleep(Duration::from_millis(300));
-        let lone = load::run(&bed.clients[..1], length / 4)?;
+        let (calm, calm_us) = timed(bed, CALM, length / 2)?;
         bed.check()?;
-        let cpu = before.iter().zip(after).map(|(before, after)| (after - before) * 1000.0 / busy.exchanges as f64);
-        Ok(Self { cpu_ms: cpu.collect(), busy, lone })
+        Ok(Self { busy, calm, calm_us, busy_us })
     }
+}
 
-    /// CPU milliseconds of all of them per exchange.
-    pub fn all_cpu_ms(&self) -> f64 {
-        self.cpu_ms.iter().sum()
-    }
-
-    /// CPU microseconds per message of the last one before the server: dhcrelay, or the gateway.
-    pub fn message_us(&self) -> f64 {
-        self.cpu_ms.last().copied().unwrap_or_default() * 1000.0 / MESSAGES
-    }
+fn timed(bed: &Bed, pace: Pace, length: Duration) -> Result<(Outcome, Vec<f64>)> {
+    let before = bed.relaying_cpu()?;
+    let outcome = load::run(&bed.clients, pace, length)?;
+    let after = bed.relaying_cpu()?;
+    let messages = outcome.exchanges as f64 * MESSAGES;
+    let each = before.iter().zip(after).map(|(before, after)| (after - before) * 1e6 / messages).collect();
+    Ok((outcome, each))
 }
 
 impl fmt::Display for Sample {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { busy, lone, .. } = self;
-        let cpu_ms = self.all_cpu_ms();
+        let Self { busy, calm, calm_us, busy_us } = self;
         write!(
             f,
-            "{:8.0}/s  p50 {:6.2} ms  p99 {:6.2} ms  alone p50 {:5.2} ms  p99 {:5.2} ms  CPU {cpu_ms:5.3} ms  {} repeats",
+            "{:6.0}/s  p50 {:6.2} ms  p99 {:6.2} ms  CPU {busy_us:5.2?} µs a message;  {:5.0}/s  p50 {:5.2} ms  p99 {:5.2} ms  \
+             CPU {calm_us:5.2?} µs;  {} repeats",
             busy.rate,
             busy.p50_ms,
             busy.p99_ms,
-            lone.p50_ms,
-            lone.p99_ms,
-            busy.repeats + lone.repeats
+            calm.rate,
+            calm.p50_ms,
+            calm.p99_ms,
+            busy.repeats + calm.repeats
         )
     }
 }
 
-/// The report's figures. Beds and samples are in the order alone, isc-dhcp-relay, Lastmile.
-pub fn compare(names: [&str; 3], samples: &[Vec<Sample>; 3]) -> Vec<Figure> {
-    let [kea, isc, lastmile] = names;
+/// The report's figures. The samples are in the order Kea alone, isc-dhcp-relay, Lastmile's relay, Lastmile's relay and gateway.
+pub fn compare(samples: &[Vec<Sample>; 4]) -> Vec<Figure> {
     let each = |place: usize, get: fn(&Sample) -> f64| samples[place].iter().map(get).collect::<Vec<f64>>();
-    let pair = |what: &str, unit: &str, one: usize, other: usize, get: fn(&Sample) -> f64| {
-        let name = format!("{what}, {}", names[one]);
-        Figure::compare(&name, unit, &each(one, get), names[other], &each(other, get))
+    let isc = |name: &str, unit: &str, place: usize, get: fn(&Sample) -> f64, isc: fn(&Sample) -> f64| {
+        Figure::compare(name, unit, &each(place, get), "isc-dhcp-relay", &each(1, isc))
     };
-    let added = |place: usize| -> Vec<f64> {
-        samples[place].iter().zip(&samples[0]).map(|(with, without)| with.lone.p50_ms - without.lone.p50_ms).collect()
+    let rate = |sample: &Sample| sample.busy.rate;
+    let added = |place: usize, get: fn(&Sample) -> f64| -> Vec<f64> {
+        samples[place].iter().zip(&samples[0]).map(|(with, without)| get(with) - get(without)).collect()
     };
+    let latency = |name: &str, place: usize, get: fn(&Sample) -> f64| {
+        Figure::compare(name, "ms", &added(place, get), "isc-dhcp-relay", &added(1, get))
+    };
+    let (p50, p99) = (|sample: &Sample| sample.calm.p50_ms, |sample: &Sample| sample.calm.p99_ms);
     vec![
-        pair("exchanges", "1/s", 2, 0, |sample| sample.busy.rate),
-        pair("exchanges", "1/s", 2, 1, |sample| sample.busy.rate),
-        pair("exchanges", "1/s", 1, 0, |sample| sample.busy.rate),
-        pair("p50 under load", "ms", 2, 1, |sample| sample.busy.p50_ms),
-        pair("p99 under load", "ms", 2, 1, |sample| sample.busy.p99_ms),
-        pair("p50 of one alone", "ms", 2, 1, |sample| sample.lone.p50_ms),
-        pair("p99 of one alone", "ms", 2, 1, |sample| sample.lone.p99_ms),
-        Figure::compare(
-            &format!("p50 added to {kea}, {lastmile}"),
-            "ms",
-            &added(2),
-            &format!("added by {isc}"),
-            &added(1),
-        ),
-        pair("CPU per exchange of what relays", "ms", 2, 1, Sample::all_cpu_ms),
-        Figure::compare(
-            "CPU per message of the gateway, Kea behind it",
-            "µs",
-            &each(2, Sample::message_us),
-            isc,
-            &each(1, Sample::message_us),
-        ),
+        isc("exchanges, relay", "1/s", 2, rate, rate),
+        isc("exchanges, relay + gateway", "1/s", 3, rate, rate),
+        Figure::compare("exchanges, relay + gateway", "1/s", &each(3, rate), "Kea alone", &each(0, rate)),
+        latency("p50 added to an exchange, relay", 2, p50),
+        latency("p99 added to an exchange, relay", 2, p99),
+        latency("p50 added to an exchange, relay + gateway", 3, p50),
+        latency("p99 added to an exchange, relay + gateway", 3, p99),
+        isc("CPU per message, relay", "µs", 2, |sample| sample.calm_us[0], |sample| sample.calm_us[0]),
+        isc("CPU per message, gateway", "µs", 3, |sample| sample.calm_us[1], |sample| sample.calm_us[0]),
+        isc("CPU per message, relay at full load", "µs", 2, |sample| sample.busy_us[0], |sample| sample.busy_us[0]),
+        isc("CPU per message, gateway at full load", "µs", 3, |sample| sample.busy_us[1], |sample| sample.busy_us[0]),
     ]
 }

@@ -22,12 +22,23 @@ use crate::services::{ServicesSpec, User};
 use crate::topology::Topology;
 
 /// Where a gateway runs.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Site {
     /// Its namespace.
-    pub netns: &'static str,
+    pub netns: String,
     /// Its subscribers' addresses.
     pub pool: &'static str,
+    /// How much it takes from whom.
+    pub limits: Limits,
+}
+
+/// How much a gateway takes from whom.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limits {
+    /// What a configuration has that says nothing about it.
+    Default,
+    /// A device asks as fast as it is answered: the limits are at their highest, and its circuit has room for 64 sessions.
+    Highest,
 }
 
 /// FreeRADIUS with a user per port, and Redis, beside the server.
@@ -48,7 +59,12 @@ pub fn services(netns: &str, ports: usize, topology: &Topology, folders: &Folder
     })
 }
 
-fn config(pool: &str) -> Result<BngConfig> {
+fn config(site: &Site) -> Result<BngConfig> {
+    let highest = Shedding { per_circuit_per_second: 1_000, per_second: 1_000_000, ..Shedding::default() };
+    let (shedding, sessions_per_circuit) = match site.limits {
+        Limits::Default => (Shedding::default(), 1),
+        Limits::Highest => (highest, 64),
+    };
     let config = BngConfig {
         config_revision: "bench".to_owned(),
         bng_id: BngId::new("bench", "bng-01").context("a BNG's id")?,
@@ -56,10 +72,10 @@ fn config(pool: &str) -> Result<BngConfig> {
         nas_ip_address: MIDDLE,
         interfaces: Interfaces { subscriber: "access0".into(), uplink: "uplink0".into(), dhcp: "dhcp0".into() },
         access_mode: AccessMode::Routed,
-        pools: vec![Pool { prefix: pool.parse()?, gateway: ROUTER, next_hop: Some(UPLINK) }],
-        dhcp: Dhcp { servers: vec![SERVER], shedding: nothing_is_too_much() },
+        pools: vec![Pool { prefix: site.pool.parse()?, gateway: ROUTER, next_hop: Some(UPLINK) }],
+        dhcp: Dhcp { servers: vec![SERVER], shedding },
         trust: Trust::default(),
-        sessions_per_circuit: 64,
+        sessions_per_circuit,
         radius: Radius {
             servers: vec![RadiusServer {
                 auth: SocketAddr::from((SERVER, 1812)),
@@ -105,25 +121,20 @@ fn config(pool: &str) -> Result<BngConfig> {
     Ok(config)
 }
 
-/// A device alone asks as fast as it is answered: with the limits at their highest, and room for 64 sessions on its circuit, it may.
-fn nothing_is_too_much() -> Shedding {
-    Shedding { per_circuit_per_second: 1_000, per_second: 1_000_000, ..Shedding::default() }
-}
-
 /// Writes the configuration folder and starts the gateway.
 pub fn start(paths: &Paths, folders: &Folders, services: &ServicesSpec, site: &Site) -> Result<Part> {
-    let own = folders.disk.join(site.netns);
+    let own = folders.disk.join(&site.netns);
     let (folder, state) = (own.join("config"), own.join("state"));
     for path in [&folder, &state] {
         fs::create_dir_all(path).with_context(|| format!("cannot make {}", path.display()))?;
     }
     let secrets = &services.secrets;
-    write_private(&folder.join("bng.json"), &serde_json::to_string_pretty(&config(site.pool)?)?)?;
+    write_private(&folder.join("bng.json"), &serde_json::to_string_pretty(&config(site)?)?)?;
     write_private(&folder.join("radius-secret"), &secrets.radius)?;
     write_private(&folder.join("radius-password"), &secrets.subscriber)?;
     write_private(&folder.join("redis-url"), &redis_url(services))?;
     write_keys(&folder, "bng-01.bench.bng.lastmile.io")?;
-    let place = Place { netns: Some(site.netns.to_owned()), logs: folders.logs.clone() };
+    let place = Place { netns: Some(site.netns.clone()), logs: folders.logs.clone() };
     let mut command = place.command(paths.program("lastmile-bng")?);
     place.start(
         &format!("{}-bng", site.netns),
@@ -138,8 +149,13 @@ pub fn redis_url(services: &ServicesSpec) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+    use crate::bench::wires::POOL;
+
     #[test]
     fn the_gateway_takes_its_configuration() {
-        super::config(super::super::wires::NULL_POOL).expect("valid");
+        for limits in [Limits::Default, Limits::Highest] {
+            config(&Site { netns: "gateway".to_owned(), pool: POOL, limits }).expect("valid");
+        }
     }
 }

@@ -1,5 +1,5 @@
 //! The load generator: DHCP clients, each on a port of its own, that go through whole exchanges (DISCOVER, OFFER, REQUEST, ACK)
-//! back to back, as frames on the wire.
+//! back to back or at a pace, as frames on the wire.
 //!
 //! Each client is one device that asks again and again, so every way through the network does the same work: the server finds the
 //! client's lease and confirms it. What is lost is asked for again after a second and counted. Clients take unicast replies: a
@@ -32,16 +32,33 @@ pub struct Outcome {
     pub repeats: u64,
 }
 
+/// When a client begins its next exchange.
+#[derive(Debug, Clone, Copy)]
+pub enum Pace {
+    /// With the end of its last one.
+    Full,
+    /// So often a second; the clients' turns are spread evenly. Whoever is late begins at once, and his time counts from when he should have.
+    PerSecond(u32),
+}
+
 /// Lets one client per interface ask for `length` and sums up what they got.
-pub fn run(interfaces: &[String], length: Duration) -> Result<Outcome> {
+pub fn run(interfaces: &[String], pace: Pace, length: Duration) -> Result<Outcome> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start the generator")?;
     runtime.block_on(async {
         let mut clients = tokio::task::JoinSet::new();
-        let end = Instant::now() + length;
-        for (index, interface) in interfaces.iter().enumerate() {
-            let client = Client::open(interface, u16::try_from(index)?)?;
-            clients.spawn(client.ask_until(end));
+        let opened = interfaces.iter().enumerate().map(|(index, name)| Client::open(name, u16::try_from(index)?));
+        let opened = opened.collect::<Result<Vec<_>>>()?;
+        let (begin, all) = (Instant::now(), u32::try_from(opened.len())?);
+        for (index, client) in (0..).zip(opened) {
+            let turns = match pace {
+                Pace::Full => None,
+                Pace::PerSecond(times) => {
+                    let period = Duration::from_secs(1) / times;
+                    Some(Turns { next: begin + period * index / all, period })
+                }
+            };
+            clients.spawn(client.ask_until(begin + length, turns));
         }
         let mut times = Vec::new();
         let mut repeats = 0;
@@ -74,6 +91,25 @@ struct Client {
     repeats: u64,
 }
 
+/// The beginnings of a client's exchanges.
+struct Turns {
+    next: Instant,
+    period: Duration,
+}
+
+impl Turns {
+    /// Waits for the next one and says when it began.
+    async fn next(&mut self) -> Instant {
+        let turn = self.next;
+        self.next += self.period;
+        if turn <= Instant::now() {
+            return turn;
+        }
+        tokio::time::sleep_until(turn.into()).await; // it wakes a little late, which is not the network's fault
+        Instant::now()
+    }
+}
+
 /// What an answer said.
 struct Answer {
     kind: MessageType,
@@ -96,10 +132,13 @@ impl Client {
         })
     }
 
-    async fn ask_until(mut self, end: Instant) -> Result<Self> {
+    async fn ask_until(mut self, end: Instant, mut turns: Option<Turns>) -> Result<Self> {
         while Instant::now() < end {
             self.xid = self.xid.wrapping_add(1);
-            let begin = Instant::now();
+            let begin = match &mut turns {
+                None => Instant::now(),
+                Some(turns) => turns.next().await,
+            };
             let Some(offer) = self.exchange(&self.discover(), MessageType::Offer, end).await? else { break };
             let Some(ack) = self.exchange(&self.request(&offer), MessageType::Ack, end).await? else { break };
             if ack.kind == MessageType::Ack {

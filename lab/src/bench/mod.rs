@@ -1,10 +1,11 @@
 //! `lab bench`: what a subscriber's DHCP exchange costs through Lastmile, beside what one would use instead.
 //!
-//! Three ways to the same Kea stand side by side in namespaces of their own and are measured in turns, so that whatever else the
-//! machine does falls on all of them: Kea alone, isc-dhcp-relay before it, and Lastmile's relay and gateway before it. The devices
-//! come back again and again: their sessions begin (FreeRADIUS asked, events published) before it counts, and what counts are
-//! exchanges of devices that are known, as after a power cut. Then the gateway stands between responders that decide nothing
-//! ([`null`]), and shows what its own path can do. Nothing is left but the report and the programs' logs.
+//! Four ways to the same Kea stand side by side in namespaces of their own and are measured in turns, so that whatever else the
+//! machine does falls on all of them: nothing before it, isc-dhcp-relay, Lastmile's relay in the same place, and Lastmile's relay and
+//! gateway. The devices come back again and again: their sessions begin (FreeRADIUS asked, events published) before it counts, and
+//! what counts are exchanges of devices that are known, as after a power cut. Beside them one circuit storms against a relay and
+//! a gateway with the limits of a default configuration ([`storm`]), and in the end the gateway stands between responders that decide
+//! nothing ([`null`]), and shows what its own path can do. Nothing is left but the report and the programs' logs.
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -23,10 +24,12 @@ mod gateway;
 mod load;
 pub mod null;
 mod report;
+mod storm;
 mod wires;
 
 use bed::{Bed, Folders};
 use figures::Sample;
+use gateway::Limits;
 
 /// The verb that the program calls itself with.
 pub const INSIDE: &str = "bench-inside";
@@ -104,40 +107,71 @@ pub fn inside(paths: &Paths, topology: &Topology, told: &str) -> Result<ExitCode
         measure_null(&paths, topology, &folders, &told.length)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let services = gateway::services("c-services", PORTS, topology, &folders)?;
+    let services = gateway::services("d-services", PORTS, topology, &folders)?;
     let mut beds = [
-        Bed::alone(PORTS, &folders)?,
-        Bed::isc_relay(PORTS, &folders)?,
-        Bed::lastmile(PORTS, &paths, &folders, &services)?,
+        Bed::alone("a", PORTS, &folders)?,
+        Bed::isc_relay("b", PORTS, &folders)?,
+        Bed::relay("c", PORTS, &paths, &folders)?,
+        Bed::lastmile("d", Limits::Highest, &paths, &folders, &services)?,
     ];
     let samples = measure(&mut beds, &told.length)?;
     let events = bed::events(&services)?;
     beds.iter_mut().for_each(Bed::stop);
+    let stormed = measure_storm(&paths, topology, &folders, &told.length)?;
     let null = measure_null(&paths, topology, &folders, &told.length)?;
-    print(&paths, &beds, &samples, &null, events)?;
+    let mut figures = figures::compare(&samples);
+    figures.extend(stormed);
+    figures.extend(null::compare(&null));
+    let file = folder(&paths).join("report.json");
+    report::write(&figures, &file)?;
+    println!("\n{PORTS} known devices; medians of {} rounds\n", told.length.rounds);
+    print!("{}", report::table(&figures));
+    println!("\nthe gateway published {events} events; the figures are in {}", file.display());
     Ok(ExitCode::SUCCESS)
 }
 
 /// One list of samples per bed, one sample per round. Each round begins with another bed.
-fn measure(beds: &mut [Bed; 3], length: &Length) -> Result<[Vec<Sample>; 3]> {
+fn measure(beds: &mut [Bed; 4], length: &Length) -> Result<[Vec<Sample>; 4]> {
     for bed in &mut *beds {
         bed.wait_serving()?;
-        // Leases, sessions and caches are there before it counts.
-        load::run(&bed.clients, Duration::from_secs(1))?;
-        println!("ready: {}", bed.name);
     }
     let load = Duration::from_secs(length.seconds.into());
-    let mut samples = [const { Vec::new() }; 3];
+    let mut samples = [const { Vec::new() }; 4];
     for round in 0..length.rounds as usize {
         for turn in 0..beds.len() {
             let place = (round + turn) % beds.len();
             let bed = &mut beds[place];
             let sample = Sample::take(bed, load)?;
-            println!("round {}/{}: {:<28}{sample}", round + 1, length.rounds, bed.name);
+            println!("round {}/{}: {:<26}{sample}", round + 1, length.rounds, bed.name);
             samples[place].push(sample);
         }
     }
     Ok(samples)
+}
+
+/// One circuit storms, through isc-dhcp-relay and through Lastmile's relay and gateway.
+fn measure_storm(
+    paths: &Paths,
+    topology: &Topology,
+    folders: &Folders,
+    length: &Length,
+) -> Result<Vec<report::Figure>> {
+    let services = gateway::services("f-services", PORTS, topology, folders)?;
+    let mut beds =
+        [Bed::isc_relay("e", PORTS, folders)?, Bed::lastmile("f", Limits::Default, paths, folders, &services)?];
+    let mut figures = Vec::new();
+    for bed in &mut beds {
+        bed.wait_serving()?;
+        let mut samples = Vec::new();
+        for round in 1..=length.rounds {
+            let sample = storm::Sample::take(bed, Duration::from_secs(length.seconds.into()))?;
+            println!("round {round}/{}: {:<26}{sample}", length.rounds, bed.name);
+            samples.push(sample);
+        }
+        figures.extend(storm::compare(bed.name, &samples));
+        bed.stop();
+    }
+    Ok(figures)
 }
 
 /// The gateway between null responders.
@@ -157,18 +191,6 @@ fn measure_null(paths: &Paths, topology: &Topology, folders: &Folders, length: &
         bed.stop();
         Ok(samples)
     })
-}
-
-fn print(paths: &Paths, beds: &[Bed; 3], samples: &[Vec<Sample>; 3], null: &[null::Sample], events: u64) -> Result<()> {
-    let mut figures = figures::compare([beds[0].name, beds[1].name, beds[2].name], samples);
-    let isc: Vec<f64> = samples[1].iter().map(Sample::message_us).collect();
-    figures.extend(null::compare(null, beds[1].name, &isc));
-    let file = folder(paths).join("report.json");
-    report::write(&figures, &file)?;
-    println!("\n{PORTS} known devices at once, or one alone; medians of {} rounds\n", samples[0].len());
-    print!("{}", report::table(&figures));
-    println!("\nthe gateway published {events} events; the figures are in {}", file.display());
-    Ok(())
 }
 
 fn folder(paths: &Paths) -> PathBuf {

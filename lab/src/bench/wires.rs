@@ -1,6 +1,6 @@
 //! The three ways' namespaces and wires, as lines for `ip -batch`: a pure function of the number of ports.
 //!
-//! Every way ends in the same number of client interfaces (`a1`, `b1`, `c1`, …), which stay in the caller's namespace.
+//! A way's namespaces and client interfaces (`a1`, `a2`, …) begin with its letter; the clients' stay in the caller's namespace.
 use std::fmt::Write;
 use std::net::Ipv4Addr;
 
@@ -59,41 +59,53 @@ pub fn port(number: usize) -> String {
 }
 
 /// The server with the ports in a bridge of its own.
-pub fn alone(ports: usize) -> Wires {
+pub fn alone(way: &str, ports: usize) -> Wires {
+    let services = format!("{way}-services");
     let mut lines = bridge(ports);
     let _ = writeln!(lines, "address add {ROUTER}/16 dev {LAN}");
-    wires("a", "a-services", ports, "", vec![Namespace::new("a-services", lines, &[])])
+    wires(way, &services, ports, "", vec![Namespace::new(&services, lines, &[])])
 }
 
-/// A relay between the ports and the server; the ports are interfaces of their own, as dhcrelay wants for a circuit-id each.
-pub fn relayed(ports: usize) -> Wires {
-    let mut relay = format!("address add {MIDDLE}/24 dev up0\nlink set up0 up\n");
+/// A router between the server and ports that are interfaces of their own, as dhcrelay wants for a circuit-id each.
+pub fn apart(way: &str, ports: usize) -> Wires {
+    let mut lines = String::new();
     for number in 1..=ports {
         let port = port(number);
-        let _ = writeln!(relay, "address add {ROUTER}/32 dev {port}\nlink set {port} up");
+        let _ = writeln!(lines, "address add {ROUTER}/32 dev {port}\nlink set {port} up");
     }
-    let between = wire("b-services", "svc0", "b-relay", "up0");
-    let namespaces = vec![services("b-services"), Namespace::new("b-relay", relay, &["up0"])];
-    wires("b", "b-relay", ports, &between, namespaces)
+    relayed(way, ports, lines)
+}
+
+/// A router between the server and ports in a bridge, as Lastmile's relay wants them.
+pub fn bridged(way: &str, ports: usize) -> Wires {
+    relayed(way, ports, bridge(ports) + &format!("address add {ROUTER}/16 dev {LAN}\n"))
+}
+
+fn relayed(way: &str, ports: usize, mut lines: String) -> Wires {
+    let (services, router) = (format!("{way}-services"), format!("{way}-router"));
+    let _ = writeln!(lines, "address add {MIDDLE}/24 dev up0\nlink set up0 up");
+    let between = wire(&services, "svc0", &router, "up0");
+    let namespaces = vec![self::services(&services), Namespace::new(&router, lines, &["up0"])];
+    wires(way, &router, ports, &between, namespaces)
 }
 
 /// An access router with the ports, a gateway, and the server.
-pub fn routed(ports: usize) -> Wires {
-    let mut router = bridge(ports);
-    let _ = writeln!(router, "address add {ROUTER}/16 dev {LAN}\naddress add {UPLINK}/24 dev up0\nlink set up0 up");
-    let _ = writeln!(router, "route add default via {ACCESS}");
-    let gateway = gateway_lines();
-    let mut services = services("c-services");
-    services.lines.push_str("address add 10.67.0.2/24 dev inet0\nlink set inet0 up\n");
-    let between = wire("c-services", "svc0", "c-gateway", "dhcp0")
-        + &wire("c-services", "inet0", "c-gateway", "uplink0")
-        + &wire("c-gateway", "access0", "c-router", "up0");
+pub fn routed(way: &str, ports: usize) -> Wires {
+    let [services, gateway, router] = ["services", "gateway", "router"].map(|part| format!("{way}-{part}"));
+    let mut lines = bridge(ports);
+    let _ = writeln!(lines, "address add {ROUTER}/16 dev {LAN}\naddress add {UPLINK}/24 dev up0\nlink set up0 up");
+    let _ = writeln!(lines, "route add default via {ACCESS}");
+    let between = wire(&services, "svc0", &gateway, "dhcp0")
+        + &wire(&services, "inet0", &gateway, "uplink0")
+        + &wire(&gateway, "access0", &router, "up0");
+    let mut around = self::services(&services);
+    around.lines.push_str("address add 10.67.0.2/24 dev inet0\nlink set inet0 up\n");
     let namespaces = vec![
-        services,
-        Namespace::new("c-gateway", gateway, &["dhcp0", "uplink0", "access0"]),
-        Namespace::new("c-router", router, &["up0"]),
+        around,
+        Namespace::new(&gateway, gateway_lines(), &["dhcp0", "uplink0", "access0"]),
+        Namespace::new(&router, lines, &["up0"]),
     ];
-    wires("c", "c-router", ports, &between, namespaces)
+    wires(way, &router, ports, &between, namespaces)
 }
 
 /// A gateway between a generator in the caller's namespace and null responders, and a wire past it.
@@ -143,8 +155,8 @@ fn wire(left: &str, link: &str, right: &str, peer: &str) -> String {
     format!("link add {link} netns {left} type veth peer name {peer} netns {right}\n")
 }
 
-fn wires(letter: &str, owner: &str, ports: usize, between: &str, namespaces: Vec<Namespace>) -> Wires {
-    let clients: Vec<String> = (1..=ports).map(|number| format!("{letter}{number}")).collect();
+fn wires(way: &str, owner: &str, ports: usize, between: &str, namespaces: Vec<Namespace>) -> Wires {
+    let clients: Vec<String> = (1..=ports).map(|number| format!("{way}{number}")).collect();
     let mut between = between.to_owned();
     for (number, client) in (1..).zip(&clients) {
         let _ = writeln!(between, "link add {client} type veth peer name {} netns {owner}", port(number));

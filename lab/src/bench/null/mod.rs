@@ -17,7 +17,7 @@ use self::bus::Committer;
 use self::frames::Template;
 use self::load::{Generator, Load, Outcome, Work};
 use super::bed::{self, Folders, cpu_seconds};
-use super::gateway::{self, Site};
+use super::gateway::{self, Limits, Site};
 use super::report::Figure;
 use super::wires;
 use crate::paths::Paths;
@@ -74,7 +74,7 @@ impl NullBed {
         let spec = gateway::services("n-services", 0, topology, folders)?;
         let services = crate::services::start_event_bus(&spec)?;
         let responders = start_responders(folders, &spec)?;
-        let site = Site { netns: "n-gateway", pool: wires::NULL_POOL };
+        let site = Site { netns: "n-gateway".to_owned(), pool: wires::NULL_POOL, limits: Limits::Highest };
         let committer_url = gateway::redis_url(&spec);
         let start = {
             let (paths, folders) = (paths.clone(), folders.clone());
@@ -215,8 +215,8 @@ impl std::fmt::Display for Sample {
     }
 }
 
-/// The report's figures; `isc_message_us` are isc-dhcp-relay's CPU microseconds per message in the same rounds.
-pub fn compare(samples: &[Sample], isc: &str, isc_message_us: &[f64]) -> Vec<Figure> {
+/// The report's figures.
+pub fn compare(samples: &[Sample]) -> Vec<Figure> {
     let each = |get: fn(&Sample) -> f64| samples.iter().map(get).collect::<Vec<f64>>();
     let wanted = |value: f64| vec![value; samples.len()];
     let goal = |what: &str, unit: &str, get: fn(&Sample) -> f64, goal: f64| {
@@ -235,13 +235,6 @@ pub fn compare(samples: &[Sample], isc: &str, isc_message_us: &[f64]) -> Vec<Fig
         goal("set-ups on this machine", "1/s", |sample| sample.set_ups_rate, 10_000.0),
         latency("p50", |sample| sample.through.p50_us, |sample| sample.direct.p50_us),
         latency("p99", |sample| sample.through.p99_us, |sample| sample.direct.p99_us),
-        Figure::compare(
-            "CPU per message of the gateway, null responders",
-            "µs",
-            &each(|sample| sample.message_us),
-            isc,
-            isc_message_us,
-        ),
     ]
 }
 
