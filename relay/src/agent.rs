@@ -30,6 +30,9 @@ use crate::bindings::{Binding, Bindings};
 /// A port's place in the configuration.
 pub type PortIndex = usize;
 
+/// How long a [`Effect::Prolong`] may wait: what a binding has left at least when it is only prolonged.
+pub const PROLONG_WITHIN: Duration = Duration::from_secs(2);
+
 /// A frame, and where it was seen.
 #[derive(Debug, Clone, Copy)]
 pub enum Input<'a> {
@@ -82,6 +85,8 @@ pub enum Effect {
     /// Let the kernel's source guard pass what is sent from there, for so long (`None` = for ever). Comes before the effect that
     /// tells the client.
     Bind(Binding, Option<Duration>),
+    /// Let the guard, which passes it for another [`PROLONG_WITHIN`] at least, pass it for so long from now. No client waits for it.
+    Prolong(Binding, Option<Duration>),
     /// Let the guard pass it no longer.
     Unbind(Binding),
 }
@@ -92,6 +97,8 @@ pub type Counters = BTreeMap<&'static str, u64>;
 struct Port {
     circuit_id: Vec<u8>,
     remote_id: Vec<u8>,
+    /// Both as the option's content.
+    option82: Vec<u8>,
 }
 
 /// The agent.
@@ -112,9 +119,11 @@ type Refusal = &'static str;
 impl Agent {
     /// From a checked configuration.
     pub fn new(config: &RelayConfig) -> Self {
-        let port = |port| Port {
-            circuit_id: config.circuit_id(port).unwrap_or_default().into_bytes(), // checked
-            remote_id: port.remote_id.clone().into_bytes(),
+        let port = |port| {
+            let circuit_id = config.circuit_id(port).unwrap_or_default().into_bytes(); // checked
+            let remote_id = port.remote_id.clone().into_bytes();
+            let option82 = Option82::of(&circuit_id, &remote_id).encode().unwrap_or_default(); // checked
+            Port { circuit_id, remote_id, option82 }
         };
         Self {
             mode: config.mode,
@@ -234,12 +243,12 @@ impl Agent {
     /// The message with the port's option 82 in place of the client's own, and in mode Route with this relay's giaddr and one hop
     /// more: a bridge is none (RFC 3046 §2.1).
     fn marked(&self, port: PortIndex, message: &Message<'_>) -> Result<Vec<u8>, Refusal> {
-        let Port { circuit_id, remote_id } = self.ports.get(port).ok_or("unknown_port")?;
+        let Port { option82, .. } = self.ports.get(port).ok_or("unknown_port")?;
         let mut edit = message.edit();
         if self.mode == Mode::Route {
             edit.set_giaddr(self.address).set_hops(message.hops() + 1);
         }
-        edit.set_option82(&Option82::of(circuit_id, remote_id)).map_err(|_| "option82_does_not_fit")?;
+        edit.set_option82_raw(option82).map_err(|_| "option82_does_not_fit")?;
         Ok(edit.into_bytes())
     }
 
@@ -316,8 +325,9 @@ impl Agent {
         }
         let binding = Binding { port, ip, mac: message.chaddr() };
         let lease = (seconds != INFINITE).then(|| Duration::from_secs(seconds.into()));
+        let bind = if self.bindings.holds(now + PROLONG_WITHIN, &binding) { Effect::Prolong } else { Effect::Bind };
         let displaced = self.bindings.bind(now, binding, lease);
-        displaced.into_iter().map(Effect::Unbind).chain([Effect::Bind(binding, lease)]).collect()
+        displaced.into_iter().map(Effect::Unbind).chain([bind(binding, lease)]).collect()
     }
 
     fn count(&mut self, label: &'static str) {

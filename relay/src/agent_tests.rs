@@ -210,6 +210,20 @@ fn an_infinite_lease_is_bound_for_ever_and_a_move_unbinds_the_old_port() {
 }
 
 #[test]
+fn a_renewal_is_prolonged_at_leisure_and_a_lease_that_is_nearly_over_bound_at_once() {
+    let payload = reply(MessageType::Ack).option(option::LEASE_TIME, &3600u32.to_be_bytes()).build();
+    let at = |agent: &mut Agent, now| agent.handle(now, Input::FromUplink(server(&payload))).swap_remove(0);
+    let mut agent = leased();
+    assert_eq!(at(&mut agent, T + HOUR / 2), Effect::Prolong(binding(1), Some(HOUR)));
+    let end = T + HOUR / 2 + HOUR;
+    assert_eq!(at(&mut agent, end - PROLONG_WITHIN), Effect::Bind(binding(1), Some(HOUR)));
+    let release = message(MessageType::Release).ciaddr(CLIENT).build();
+    let released = Input::FromPort(1, frame((CLIENT, 68), (SERVER, 67), &release));
+    assert!(agent.handle(end, released).contains(&Effect::Unbind(binding(1))));
+    assert_eq!(at(&mut agent, end), Effect::Bind(binding(1), Some(HOUR)), "the guard no longer has it");
+}
+
+#[test]
 fn a_holders_unicast_is_relayed_to_its_server_with_giaddr_and_option_82() {
     let claim = Option82::of(b"ar-01|1/1", b"line-01").encode().unwrap();
     for kind in [MessageType::Request, MessageType::Release, MessageType::Inform] {
@@ -377,7 +391,7 @@ proptest! {
                     prop_assert!(!from_port);
                     prop_assert_eq!(Some(port), named());
                 }
-                Effect::Bind(bound, _) => {
+                Effect::Bind(bound, _) | Effect::Prolong(bound, _) => {
                     prop_assert!(!from_port && kind == Ack);
                     prop_assert_eq!(Some(bound.port), named());
                 }

@@ -74,6 +74,7 @@ async fn run(config: &RelayConfig) -> Result<()> {
             }
         }
     }
+    shell.prolong();
     tracing::info!(counters = shell.report(), "stopped");
     Ok(())
 }

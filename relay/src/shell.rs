@@ -2,7 +2,9 @@
 
 use std::{
     cell::RefCell,
+    collections::BTreeMap,
     io,
+    net::Ipv4Addr,
     rc::Rc,
     time::{Duration, Instant},
 };
@@ -24,10 +26,10 @@ use lastmile_wire::{
     frame::{self, Checksum, UdpFrame},
 };
 use socket2::{Domain, SockFilter, Socket, Type};
-use tokio::task::JoinSet;
+use tokio::{sync::Notify, task::JoinSet};
 
 use crate::{
-    agent::{Agent, Effect, Input, PortIndex},
+    agent::{Agent, Effect, Input, PROLONG_WITHIN, PortIndex},
     bindings::Binding,
 };
 
@@ -38,6 +40,10 @@ const REST: Duration = Duration::from_millis(500);
 pub struct Shell {
     agent: RefCell<Agent>,
     guard: RefCell<Guard>,
+    /// What the guard is to prolong, by address, and until when (`None` = for ever): many renewals are one transaction.
+    prolonged: RefCell<BTreeMap<Ipv4Addr, (Binding, Option<Duration>)>>,
+    /// Said with the first of them.
+    gathering: Notify,
     /// The agent's time counts from here.
     start: Instant,
     names: Vec<String>,
@@ -71,6 +77,8 @@ impl Shell {
         let shell = Rc::new(Self {
             agent: RefCell::new(agent),
             guard: RefCell::new(guard),
+            prolonged: RefCell::default(),
+            gathering: Notify::new(),
             start: Instant::now(),
             names,
             mac: lan.mac,
@@ -82,7 +90,17 @@ impl Shell {
         for (place, capture) in receivers {
             tasks.spawn_local(shell.clone().receive(place, capture));
         }
+        tasks.spawn_local(shell.clone().gather());
         Ok(shell)
+    }
+
+    /// Has the guard prolong what is gathered.
+    pub fn prolong(&self) {
+        let now = self.start.elapsed();
+        let prolonged = std::mem::take(&mut *self.prolonged.borrow_mut()).into_values();
+        let left = prolonged.map(|(binding, until)| (binding, until.map(|until| until.saturating_sub(now))));
+        let changes = left.filter_map(|(binding, left)| Some(Change::Bind(named(&self.names, &binding)?, left)));
+        self.change(&changes.collect::<Vec<_>>());
     }
 
     /// What happened so far, for a log's line.
@@ -118,8 +136,40 @@ impl Shell {
             }
         }
         // The guard first, in one transaction: a client that reads its ACK may send.
-        let changes: Vec<Change> = effects.iter().filter_map(|effect| change(&self.names, effect)).collect();
-        if let Err(error) = self.guard.borrow_mut().apply(&changes) {
+        let changes: Vec<Change> = effects.iter().filter_map(|effect| self.guarded(now, effect)).collect();
+        self.change(&changes);
+        effects.into_iter().for_each(|effect| self.send(effect));
+    }
+
+    /// What the guard has to do at once; a prolonged binding is kept for later, until something else becomes of its address.
+    fn guarded(&self, now: Duration, effect: &Effect) -> Option<Change> {
+        let mut prolonged = self.prolonged.borrow_mut();
+        match effect {
+            Effect::Prolong(binding, lease) => {
+                if prolonged.is_empty() {
+                    self.gathering.notify_one();
+                }
+                prolonged.insert(binding.ip, (*binding, lease.map(|lease| now + lease)));
+                None
+            }
+            Effect::Bind(binding, _) | Effect::Unbind(binding) => {
+                prolonged.remove(&binding.ip);
+                change(&self.names, effect)
+            }
+            Effect::ToServer { .. } | Effect::ToUplink { .. } | Effect::ToPort { .. } => None,
+        }
+    }
+
+    async fn gather(self: Rc<Self>) -> Result<()> {
+        loop {
+            self.gathering.notified().await;
+            tokio::time::sleep(PROLONG_WITHIN / 2).await;
+            self.prolong();
+        }
+    }
+
+    fn change(&self, changes: &[Change]) {
+        if let Err(error) = self.guard.borrow_mut().apply(changes) {
             let error: &dyn std::error::Error = &error;
             tracing::warn!(
                 error,
@@ -127,13 +177,12 @@ impl Shell {
                  `nft list table netdev lastmile_relay` with the leases"
             );
         }
-        effects.into_iter().for_each(|effect| self.send(effect));
     }
 
     fn send(&self, effect: Effect) {
         tracing::trace!(?effect);
         let sent = match effect {
-            Effect::Bind(..) | Effect::Unbind(_) => return,
+            Effect::Bind(..) | Effect::Prolong(..) | Effect::Unbind(_) => return,
             Effect::ToServer { src, dst, payload } => frame::packet(src, dst, &payload)
                 .map_err(io::Error::other)
                 .and_then(|packet| self.servers.send(&[packet])),
@@ -174,15 +223,18 @@ fn adopt(config: &RelayConfig, names: &[String]) -> Result<(Agent, Guard)> {
 }
 
 fn change(names: &[String], effect: &Effect) -> Option<Change> {
-    let named = |binding: &Binding| {
-        let port = names.get(binding.port)?.clone();
-        Some(guard::Binding { port, ip: binding.ip, mac: binding.mac })
-    };
     match effect {
-        Effect::Bind(binding, lease) => Some(Change::Bind(named(binding)?, *lease)),
-        Effect::Unbind(binding) => Some(Change::Unbind(named(binding)?)),
+        Effect::Bind(binding, lease) | Effect::Prolong(binding, lease) => {
+            Some(Change::Bind(named(names, binding)?, *lease))
+        }
+        Effect::Unbind(binding) => Some(Change::Unbind(named(names, binding)?)),
         Effect::ToServer { .. } | Effect::ToUplink { .. } | Effect::ToPort { .. } => None,
     }
+}
+
+fn named(names: &[String], binding: &Binding) -> Option<guard::Binding> {
+    let port = names.get(binding.port)?.clone();
+    Some(guard::Binding { port, ip: binding.ip, mac: binding.mac })
 }
 
 fn parse<'a>(captured: &Captured<'a>) -> Result<UdpFrame<'a>, Drop> {
