@@ -1,7 +1,7 @@
-//! The dashboard's files: a static export, so that any path is a file, and a policy that lets only its own scripts run.
+//! The dashboard's files: a static export, so that any path is a file. Its build wrote the policy that lets only its own scripts run.
 
 use std::{
-    collections::HashMap,
+    collections::HashSet,
     fs, io,
     path::{Path, PathBuf},
     sync::Arc,
@@ -12,24 +12,30 @@ use axum::{
     http::{HeaderValue, StatusCode, Uri, header, uri::PathAndQuery},
     response::{IntoResponse, Response},
 };
-use base64::{Engine, engine::general_purpose::STANDARD};
-use sha2::{Digest, Sha256};
 use tower_http::services::ServeDir;
 
-/// The files and, for each page, the hashes of its inline scripts.
+/// Below the folder: the value of the Content-Security-Policy header.
+const POLICY: &str = "csp.txt";
+
+/// The files.
 #[derive(Clone)]
 pub struct Dashboard {
     dir: PathBuf,
-    /// By path below the folder, e.g. `/sessions.html`.
-    policies: Arc<HashMap<String, HeaderValue>>,
+    /// Paths below the folder, e.g. `/sessions.html`.
+    pages: Arc<HashSet<String>>,
+    /// Of every answer.
+    policy: HeaderValue,
 }
 
 impl Dashboard {
-    /// Reads the pages once.
+    /// Looks for the pages and the policy once. Without a policy there is no dashboard.
     pub fn open(dir: &Path) -> io::Result<Self> {
-        let mut policies = HashMap::new();
-        collect(dir, dir, &mut policies)?;
-        Ok(Self { dir: dir.to_owned(), policies: Arc::new(policies) })
+        let mut pages = HashSet::new();
+        collect(dir, dir, &mut pages)?;
+        let named = |error: io::Error| io::Error::new(error.kind(), format!("{POLICY}: {error}"));
+        let policy = fs::read_to_string(dir.join(POLICY)).map_err(named)?;
+        let policy = HeaderValue::try_from(policy.trim()).map_err(io::Error::other)?;
+        Ok(Self { dir: dir.to_owned(), pages: Arc::new(pages), policy })
     }
 
     /// The page or file that a path means: itself, with `.html`, its index, else the page that says that it is not there.
@@ -37,7 +43,7 @@ impl Dashboard {
         let path = path.trim_end_matches('/');
         [path.to_owned(), format!("{path}.html"), format!("{path}/index.html")]
             .into_iter()
-            .find(|candidate| self.policies.contains_key(candidate))
+            .find(|candidate| self.pages.contains(candidate))
     }
 
     /// Answers a request.
@@ -50,7 +56,7 @@ impl Dashboard {
             None if is_file => (None, None),
             None => (self.page("/404"), Some(StatusCode::NOT_FOUND)),
         };
-        let target = page.clone().unwrap_or(path.clone());
+        let target = page.unwrap_or(path.clone());
         let mut response = match self.file(request, &target).await {
             Ok(response) => response,
             Err(error) => {
@@ -62,8 +68,7 @@ impl Dashboard {
             *response.status_mut() = status;
         }
         let headers = response.headers_mut();
-        let policy = page.and_then(|page| self.policies.get(&page).cloned());
-        headers.insert(header::CONTENT_SECURITY_POLICY, policy.unwrap_or_else(|| csp("")));
+        headers.insert(header::CONTENT_SECURITY_POLICY, self.policy);
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
         // What the build names by content never changes; everything else is asked for each time.
@@ -81,44 +86,18 @@ impl Dashboard {
     }
 }
 
-fn collect(root: &Path, dir: &Path, policies: &mut HashMap<String, HeaderValue>) -> io::Result<()> {
+fn collect(root: &Path, dir: &Path, pages: &mut HashSet<String>) -> io::Result<()> {
     for entry in fs::read_dir(dir)? {
         let path = entry?.path();
         if path.is_dir() {
-            collect(root, &path, policies)?;
+            collect(root, &path, pages)?;
         } else if path.extension().is_some_and(|extension| extension == "html")
             && let Ok(below) = path.strip_prefix(root)
         {
-            let html = fs::read_to_string(&path)?;
-            policies.insert(format!("/{}", below.display()), csp(&inline_script_hashes(&html)));
+            pages.insert(format!("/{}", below.display()));
         }
     }
     Ok(())
-}
-
-/// Content-Security-Policy: everything from here, scripts only by file or by hash.
-fn csp(hashes: &str) -> HeaderValue {
-    let policy = format!(
-        "default-src 'self'; script-src 'self'{hashes}; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
-         object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    );
-    HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("default-src 'none'"))
-}
-
-/// ` 'sha256-…'` for each script element without a source.
-fn inline_script_hashes(html: &str) -> String {
-    let mut hashes = String::new();
-    let mut rest = html;
-    while let Some(start) = rest.find("<script") {
-        rest = &rest[start + "<script".len()..];
-        let Some((attributes, tail)) = rest.split_once('>') else { break };
-        let Some((content, tail)) = tail.split_once("</script>") else { break };
-        rest = tail;
-        if !attributes.contains("src=") && !content.is_empty() {
-            hashes.push_str(&format!(" 'sha256-{}'", STANDARD.encode(Sha256::digest(content.as_bytes()))));
-        }
-    }
-    hashes
 }
 
 #[cfg(test)]
@@ -135,7 +114,8 @@ mod tests {
     async fn every_path_is_a_page_or_a_file() {
         let dir = tempfile::tempdir().unwrap();
         for (name, content) in [
-            ("index.html", "<script>a</script><script src=\"x.js\"></script>"),
+            ("csp.txt", "default-src 'none'\n"),
+            ("index.html", "i"),
             ("sessions.html", "s"),
             ("404.html", "gone"),
             ("x.js", "1"),
@@ -152,15 +132,14 @@ mod tests {
             ("/no.js", 404),
             ("/../etc/passwd", 404),
         ] {
-            assert_eq!(get(&dashboard, path).await.status(), status, "{path}");
+            let response = get(&dashboard, path).await;
+            assert_eq!(response.status(), status, "{path}");
+            assert_eq!(response.headers()[header::CONTENT_SECURITY_POLICY], "default-src 'none'", "{path}");
         }
         let index = get(&dashboard, "/").await;
-        assert!(
-            index.headers()[header::CONTENT_SECURITY_POLICY]
-                .to_str()
-                .unwrap()
-                .contains("'self' 'sha256-ypeBEsobvcr6wjGzmiPcTaeG7/gUfE5yuYB3ha/uSLs='")
-        );
         assert_eq!(index.headers()[header::CONTENT_TYPE], "text/html");
+
+        fs::remove_file(dir.path().join("csp.txt")).unwrap();
+        assert!(Dashboard::open(dir.path()).is_err(), "pages are not served without a policy");
     }
 }
