@@ -40,6 +40,11 @@ fn rfc2865_chap_example() {
         "02 01 00 38 15 ef bc 7d ab 26 cf a3 dc 34 d9 c0 3c 86 01 a4 06 06 00 00 00 02 07 06 00 00 00 01 08 06 ff ff ff fe
          0a 06 00 00 00 02 0d 06 00 00 00 01 0c 06 00 00 05 dc",
     );
+    assert_eq!(
+        accept,
+        include_bytes!("../../tests/corpus/radius_response/rfc2865-7.2-accept"),
+        "the corpus has the same"
+    );
     let authenticator = authenticator("2aee86f08d0d55969ca5978e0d3367a2");
     let request = Request { bytes: vec![], code: Code::ACCESS_REQUEST, identifier: 1, authenticator };
     let packet = verify_response(&accept, &request, SECRET, No).unwrap();
