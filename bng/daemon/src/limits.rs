@@ -219,3 +219,37 @@ fn reason(error: &ShaperError) -> &'static str {
         ShaperError::Kernel(_) => "KernelRefused",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use lastmile_types::{MacAddr, SessionId};
+
+    use super::*;
+
+    /// As every kernel without it answers; one that has it cannot be asked to.
+    #[test]
+    fn without_htb_everybody_is_policed_and_it_is_said() {
+        let mut limits = Limits::default();
+        assert!(limits.leave(Some(ShaperError::NoHtb)).is_empty());
+        let rates = Rates { down_kbps: Some(2_000), up_kbps: Some(1_000), ..Rates::default() };
+        let admission = Admission {
+            session: SessionId(uuid::Uuid::nil()),
+            ip: [100, 64, 1, 10].into(),
+            mac: MacAddr::default(),
+            relay_mac: MacAddr::default(),
+            rates,
+            enforcement: Enforcement::Shape,
+            garden: None,
+        };
+        assert_eq!(limits.police(&admission), rates, "he is limited all the same");
+        let (finding, shaped) = limits.finding(5);
+        assert_eq!((finding.kind, finding.status, finding.reason), (KIND, Some(false), "KernelLacksHtb"));
+        assert!(
+            finding.message.contains("sch_htb") && finding.message.contains("1 subscribers"),
+            "{}",
+            finding.message
+        );
+        assert_eq!(shaped, Shaped { shaped: 0, policed: 1 });
+        assert!(!limits.in_use(), "no packet is sent through a tree that is not there");
+    }
+}

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
+    io,
     net::Ipv4Addr,
 };
 
@@ -54,10 +55,7 @@ impl Side {
     }
 
     pub fn make(&self, tc: &mut Netlink) -> Result<(), ShaperError> {
-        tc.series(&[tc::make_root(self.way.index, self.root)]).map_err(|error| match error.raw_os_error() {
-            Some(libc::ENOENT | libc::EOPNOTSUPP) => ShaperError::NoHtb,
-            _ => Error::tc("making a tree of classes")(error).into(),
-        })
+        tc.series(&[tc::make_root(self.way.index, self.root)]).map_err(no_tree)
     }
 
     /// Compares the map with the classes: who is in both keeps his, whose class is missing has none. Returns the latter.
@@ -186,5 +184,26 @@ impl Side {
 
     fn foreign(&self, found: tc::Root) -> ShaperError {
         ShaperError::Foreign { interface: self.way.interface.clone(), kind: found.kind, handle: found.handle >> 16 }
+    }
+}
+
+/// Why there is no tree. Where the discipline's module is neither built in nor found, the kernel says so by one of the first two.
+fn no_tree(error: io::Error) -> ShaperError {
+    match error.raw_os_error() {
+        Some(libc::ENOENT | libc::EOPNOTSUPP) => ShaperError::NoHtb,
+        _ => Error::tc("making a tree of classes")(error).into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kernel_without_htb_is_told_from_one_that_refuses() {
+        let refused = |code| no_tree(io::Error::from_raw_os_error(code));
+        assert!(matches!(refused(libc::ENOENT), ShaperError::NoHtb));
+        assert!(matches!(refused(libc::EOPNOTSUPP), ShaperError::NoHtb));
+        assert!(matches!(refused(libc::EPERM), ShaperError::Kernel(_)));
     }
 }
