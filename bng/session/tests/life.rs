@@ -90,6 +90,20 @@ fn silence_of_radius_is_asked_again() {
     assert_eq!(world.accept("gold"), Some(id));
 }
 
+/// The ends of leases are boot times.
+#[test]
+fn a_step_of_the_clock_expires_nobody_and_extends_nothing() {
+    for hours in [-1, 1] {
+        let mut world = World::new();
+        let id = world.online(1, IP, 1);
+        world.wall_step_ms = hours * 3_600_000;
+        world.sleep(599_000);
+        assert_eq!(state(&world, id).1, AuthState::Authorized, "{hours} h");
+        world.sleep(2_000);
+        assert_eq!(world.machine.sessions().count(), 0, "{hours} h");
+    }
+}
+
 /// Every cause, with what brings it about.
 #[test]
 fn every_stop_has_its_cause_and_its_final_counters() {

@@ -38,6 +38,8 @@ pub fn settings() -> Settings {
 pub struct World {
     pub machine: Machine,
     pub boot_ms: u64,
+    /// How far the wall clock was set since.
+    pub wall_step_ms: i64,
     pub gate: BTreeMap<Ipv4Addr, Counters>,
     /// The walled gardens of those whom the gate confines.
     pub gardens: BTreeMap<Ipv4Addr, String>,
@@ -68,6 +70,7 @@ impl World {
         let mut world = Self {
             machine: Machine::new(settings, Snapshot::default()),
             boot_ms: 1_000_000,
+            wall_step_ms: 0,
             gate: BTreeMap::new(),
             gardens: BTreeMap::new(),
             journal: Vec::new(),
@@ -112,7 +115,8 @@ impl World {
         let mut queue = vec![serde_json::from_str(&json).expect("every input survives JSON")];
         while let Some(input) = queue.pop() {
             self.ids += 1;
-            let wall = Timestamp::from_millisecond(1_700_000_000_000 + self.boot_ms as i64).unwrap();
+            let wall =
+                Timestamp::from_millisecond(1_700_000_000_000 + self.boot_ms as i64 + self.wall_step_ms).unwrap();
             let now = Now { boot_ms: self.boot_ms, wall, fresh: Uuid::from_u128(self.ids) };
             self.recording.push(Line::Told(Box::new(Told { now, input: Input::clone(&input) })));
             let mut effects = Effects::default();
