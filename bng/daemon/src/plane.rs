@@ -8,7 +8,7 @@ use std::{
 use lastmile_netio::{
     capture::{Capture, Filter, FrameSender},
     gate::{Admitted, Gate, GateConfig, Pool},
-    links::{Link, Links},
+    links::{Link, LinkWatch, Links},
     rawip::RawIp,
     routes::{Route, Routes},
     shaper::{ShaperConfig, Way},
@@ -93,9 +93,32 @@ pub struct Plane {
     pub own: Vec<Ipv4Addr>,
     /// The access routers.
     pub next_hops: NextHops,
+    /// The subscribers' link.
+    pub link_watch: SubscriberLink,
     wires: Wires,
     links: Links,
     routes: Routes,
+}
+
+/// The subscribers' interface, watched: one that was down and is up again looks as before.
+pub struct SubscriberLink {
+    watch: LinkWatch,
+    index: u32,
+    /// It went down since it was last followed: the kernel has forgotten its routes and neighbours.
+    fell: bool,
+}
+
+impl SubscriberLink {
+    /// Resolves when it changed, however shortly. Cancel safe.
+    pub async fn changed(&mut self) {
+        loop {
+            let change = self.watch.changed().await;
+            if change.index == self.index || change.index == 0 {
+                self.fell |= change.down;
+                return;
+            }
+        }
+    }
 }
 
 /// The three interfaces as they are.
@@ -164,7 +187,7 @@ impl Wires {
 impl Plane {
     /// Opens everything; the subscribers whom the kernel lets through already are adopted and returned.
     pub async fn open(config: &BngConfig) -> Result<(Self, Vec<Admitted>), PlaneError> {
-        let links = Links::open()?;
+        let (watch, links) = (LinkWatch::open()?, Links::open()?);
         let wires = Wires::look(&links, config).await?;
         let gate_config = wires.gate(config);
         let next_hops = NextHops::open(wires.subscriber.index, gate_config.next_hops())?;
@@ -183,6 +206,7 @@ impl Plane {
             dhcp_address: wires.dhcp.addresses.first().map_or(Ipv4Addr::UNSPECIFIED, ipnet::Ipv4Net::addr),
             own: all.iter().flat_map(|link| &link.addresses).map(ipnet::Ipv4Net::addr).collect(),
             next_hops,
+            link_watch: SubscriberLink { watch, index: wires.subscriber.index, fell: false },
             wires,
             links,
             routes,
@@ -196,7 +220,7 @@ impl Plane {
     /// Follows a changed configuration or changed interfaces; true if anything had to be done. No subscriber is touched.
     pub async fn refresh(&mut self, config: &BngConfig, force: bool) -> Result<bool, PlaneError> {
         let wires = Wires::look(&self.links, config).await?;
-        if !force && wires == self.wires {
+        if !force && !self.link_watch.fell && wires == self.wires {
             return Ok(false);
         }
         let mut gate_config = wires.gate(config);
@@ -213,9 +237,11 @@ impl Plane {
         self.dhcp_address = wires.dhcp.addresses.first().map_or(Ipv4Addr::UNSPECIFIED, ipnet::Ipv4Net::addr);
         let all = [&wires.subscriber, &wires.uplink, &wires.dhcp];
         self.own = all.iter().flat_map(|link| &link.addresses).map(ipnet::Ipv4Net::addr).collect();
+        self.link_watch.index = wires.subscriber.index;
         self.wires = wires;
         self.route(config).await?;
         self.learn().await?;
+        self.link_watch.fell = false;
         Ok(true)
     }
 

@@ -82,7 +82,8 @@ impl Driver {
         });
     }
 
-    async fn wires(&mut self, force: bool) {
+    /// The interfaces as they are now: once a second, and when the subscribers' changes.
+    pub(crate) async fn wires(&mut self, force: bool) {
         match self.plane.refresh(&self.config.bng, force).await {
             Ok(changed) => {
                 if changed && !force {

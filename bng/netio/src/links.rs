@@ -120,6 +120,15 @@ pub(crate) fn connect() -> Result<Handle, Error> {
     Ok(handle)
 }
 
+/// What the kernel said of an interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LinkChange {
+    /// Which; 0 = notifications were lost, read everything.
+    pub index: u32,
+    /// It went down, or may have: it may be up again by now, but the kernel has forgotten its routes and neighbours.
+    pub down: bool,
+}
+
 /// Says when interfaces or their addresses change.
 #[derive(Debug)]
 pub struct LinkWatch {
@@ -138,18 +147,23 @@ impl LinkWatch {
         Ok(Self { messages, _handle: handle })
     }
 
-    /// Waits for a change of any interface or IPv4 address and returns the interface's index; the caller reads the new state.
-    /// Index 0 = notifications were lost, read everything. Cancel safe. When the kernel closes the socket it waits for ever: pair it
-    /// with a period.
-    pub async fn changed(&mut self) -> u32 {
+    /// Waits for a change of any interface or IPv4 address; the caller reads the new state. Cancel safe. When the kernel closes the
+    /// socket it waits for ever: pair it with a period.
+    pub async fn changed(&mut self) -> LinkChange {
         use RouteNetlinkMessage::{DelAddress, DelLink, NewAddress, NewLink};
         while let Some((message, _)) = self.messages.next().await {
-            match message.payload {
-                NetlinkPayload::InnerMessage(NewLink(link) | DelLink(link)) => return link.header.index,
-                NetlinkPayload::InnerMessage(NewAddress(address) | DelAddress(address)) => return address.header.index,
-                NetlinkPayload::Overrun(_) | NetlinkPayload::Error(_) => return 0,
-                _ => {}
-            }
+            let (index, down) = match message.payload {
+                NetlinkPayload::InnerMessage(NewLink(link)) => {
+                    (link.header.index, !link.header.flags.contains(LinkFlags::Up))
+                }
+                NetlinkPayload::InnerMessage(DelLink(link)) => (link.header.index, true),
+                NetlinkPayload::InnerMessage(NewAddress(address) | DelAddress(address)) => {
+                    (address.header.index, false)
+                }
+                NetlinkPayload::Overrun(_) | NetlinkPayload::Error(_) => (0, true),
+                _ => continue,
+            };
+            return LinkChange { index, down };
         }
         std::future::pending().await
     }

@@ -24,8 +24,9 @@ fn interfaces_are_read_and_watched() {
 
         let mut watch = LinkWatch::open().unwrap();
         bench.ip("subscriber", "link set eth0 down");
-        let changed =
-            async { while watch.changed().await != link.index || links.get("access0").await.unwrap().unwrap().up {} };
+        let changed = async {
+            while watch.changed().await.index != link.index || links.get("access0").await.unwrap().unwrap().up {}
+        };
         timeout(Duration::from_secs(2), changed).await.unwrap();
     });
 }
