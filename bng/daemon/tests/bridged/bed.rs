@@ -1,4 +1,4 @@
-//! Two subscribers, an access node that bridges their ports, the gateway, a server with real Kea, and the internet.
+//! Subscribers, an access node that bridges their ports, the gateway, a host of real Kea servers, and the internet.
 //!
 //! The gateway runs in the caller's network namespace, where `lab services --` has Redis and FreeRADIUS on loopback; everything
 //! else has a namespace of its own. All of it goes with the test.
@@ -15,6 +15,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use lastmile_bng::journal::{Image, Journal};
+use lastmile_types::InstanceId;
 use nix::{
     sched::{CloneFlags, setns},
     sys::signal::{Signal, kill},
@@ -23,7 +25,10 @@ use nix::{
 use serde_json::json;
 
 pub const INTERNET: Ipv4Addr = Ipv4Addr::new(10, 67, 0, 2);
-const NAMESPACES: [&str; 5] = ["server", "internet", "node", "sub1", "sub2"];
+const SUBSCRIBERS: [&str; 4] = ["sub1", "sub2", "sub3", "sub4"];
+const NAMESPACES: [&str; 3] = ["server", "internet", "node"];
+/// The DHCP servers' addresses.
+pub const SERVERS: [Ipv4Addr; 2] = [Ipv4Addr::new(10, 231, 1, 2), Ipv4Addr::new(10, 231, 1, 3)];
 /// The gateway's namespace has room for one.
 static ONE: Mutex<()> = Mutex::new(());
 
@@ -34,6 +39,8 @@ pub struct Bed {
     metrics: SocketAddr,
     folder: tempfile::TempDir,
     children: Vec<(String, Child)>,
+    /// Seconds that the host of the gateway is up longer than this one.
+    uptime: u32,
     _one: MutexGuard<'static, ()>,
 }
 
@@ -52,9 +59,11 @@ impl Bed {
             metrics: free_port(),
             folder: tempfile::tempdir().unwrap(),
             children: Vec::new(),
+            uptime: 1_000_000,
             _one: ONE.lock().unwrap_or_else(PoisonError::into_inner),
         };
-        for name in NAMESPACES {
+        bed.new_boot_id();
+        for name in NAMESPACES.iter().chain(&SUBSCRIBERS) {
             run(&format!("ip netns add {}", bed.netns(name)));
             bed.ip(name, "link set lo up");
         }
@@ -73,12 +82,15 @@ impl Bed {
         }
         bed.ip("internet", &format!("addr add {INTERNET}/24 dev inet0"));
         bed.ip("internet", "route add default via 10.67.0.1");
-        bed.ip("server", "addr add 10.231.1.2/24 dev svc0");
+        for server in SERVERS {
+            bed.ip("server", &format!("addr add {server}/24 dev svc0"));
+        }
         bed.ip("server", "route add 100.64.0.0/16 via 10.231.1.9");
         bed.ip("node", "link add lan0 type bridge mcast_snooping 0 forward_delay 0");
         bed.ip("node", "link set lan0 up");
         bed.ip("node", "link set up0 master lan0");
-        for (subscriber, port) in [("sub1", "port1"), ("sub2", "port2")] {
+        for (number, subscriber) in (1..).zip(SUBSCRIBERS) {
+            let port = format!("port{number}");
             let (left, right) = (bed.netns(subscriber), bed.netns("node"));
             run(&format!("ip link add eth0 netns {left} type veth peer name {port} netns {right}"));
             bed.ip(subscriber, "link set eth0 up");
@@ -101,52 +113,94 @@ impl Bed {
         }
     }
 
+    /// The subscribers' interface goes down and is up again at once.
+    pub fn flap(&self) {
+        run(&format!("ip link set {} down", self.access()));
+        run(&format!("ip link set {} up", self.access()));
+    }
+
     /// A shared network of two subnets; the first has one address.
-    pub fn kea(&mut self) {
-        let config = self.path("kea.json");
+    pub fn kea(&mut self) -> usize {
+        self.kea_of("kea", SERVERS[0], ["10-100.64.1.10", "10-100.64.2.99"], 600)
+    }
+
+    /// A Kea of its own address, with a pool in each of the two subnets and the leases' seconds.
+    pub fn kea_of(&mut self, name: &str, address: Ipv4Addr, pools: [&str; 2], seconds: u32) -> usize {
+        let config = self.path(&format!("{name}.json"));
         let subnet = |id, net: &str, pool: &str| {
             json!({ "id": id, "subnet": format!("{net}.0/24"), "pools": [{ "pool": format!("{net}.{pool}") }],
                     "option-data": [{ "name": "routers", "data": format!("{net}.1") }] })
         };
         let text = json!({ "Dhcp4": {
-            "interfaces-config": { "interfaces": ["svc0"], "dhcp-socket-type": "udp" },
-            "lease-database": { "type": "memfile", "persist": true, "name": self.path("leases.csv"), "lfc-interval": 0 },
-            "store-extended-info": true, "valid-lifetime": 600, "authoritative": true,
+            "interfaces-config": { "interfaces": [format!("svc0/{address}")], "dhcp-socket-type": "udp" },
+            "lease-database": { "type": "memfile", "persist": true, "name": self.path(&format!("{name}.csv")), "lfc-interval": 0 },
+            "store-extended-info": true, "valid-lifetime": seconds, "authoritative": true,
             "shared-networks": [{ "name": "link", "subnet4": [
-                subnet(1, "100.64.1", "10-100.64.1.10"), subnet(2, "100.64.2", "10-100.64.2.99")] }],
+                subnet(1, "100.64.1", pools[0]), subnet(2, "100.64.2", pools[1])] }],
             "loggers": [{ "name": "kea-dhcp4", "severity": "INFO", "output_options": [{ "output": "stdout" }] }],
         }});
         fs::write(&config, text.to_string()).unwrap();
-        self.start("server", "kea", "kea-dhcp4", &["-c", text_of(&config)]);
-        wait("Kea to start", || self.log("kea").contains("DHCP4_STARTED"));
+        let started = self.log(name).matches("DHCP4_STARTED").count();
+        let kea = self.start("server", name, "kea-dhcp4", &["-c", text_of(&config)]);
+        wait("Kea to start", || self.log(name).matches("DHCP4_STARTED").count() > started);
+        kea
     }
 
     pub fn gateway(&mut self, trusted: bool) -> usize {
+        self.gateway_with(json!({ "trust": { "option82": trusted } }))
+    }
+
+    /// With other fields than [`Bed::config`] has; they count at the first start.
+    pub fn gateway_with(&mut self, fields: serde_json::Value) -> usize {
         let (folder, state) = (self.path("config"), self.path("state"));
         if !folder.exists() {
             fs::create_dir_all(&state).unwrap();
             fs::set_permissions(&state, fs::Permissions::from_mode(0o700)).unwrap();
             fs::create_dir_all(&folder).unwrap();
-            fs::write(folder.join("bng.json"), self.config(trusted).to_string()).unwrap();
+            let mut config = self.config();
+            let fields = fields.as_object().unwrap().clone();
+            config.as_object_mut().unwrap().extend(fields);
+            fs::write(folder.join("bng.json"), config.to_string()).unwrap();
             fs::write(folder.join("radius-secret"), env("LASTMILE_TEST_RADIUS_SECRET")).unwrap();
             fs::write(folder.join("radius-password"), env("LASTMILE_TEST_RADIUS_PASSWORD")).unwrap();
             fs::write(folder.join("redis-url"), env("LASTMILE_TEST_REDIS")).unwrap();
             keys(&folder);
         }
-        let mut command = Command::new(env!("CARGO_BIN_EXE_lastmile-bng"));
-        command.args(["run", "--config-dir", text_of(&folder), "--state-dir", text_of(&state)]);
+        let boot_id = self.path("boot_id");
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "--time", "--boottime", &self.uptime.to_string(), "sh", "-c"]);
+        command.arg("mount --bind \"$0\" /proc/sys/kernel/random/boot_id && exec \"$@\"").arg(boot_id);
+        command.args([env!("CARGO_BIN_EXE_lastmile-bng"), "run", "--config-dir", text_of(&folder)]);
+        command.args(["--state-dir", text_of(&state)]);
         self.spawn("gateway", command)
     }
 
-    fn config(&self, trusted: bool) -> serde_json::Value {
+    /// The gateway's host reboots, as far as the gateway can see it: what the kernel had of it is gone, boot time begins again.
+    pub fn reboot(&mut self) {
+        self.uptime = 0;
+        self.new_boot_id();
+        delete_tables();
+        run(&format!("ip neigh flush nud permanent dev {}", self.access()));
+    }
+
+    fn new_boot_id(&self) {
+        fs::write(self.path("boot_id"), format!("{}\n", uuid::Uuid::now_v7())).unwrap();
+    }
+
+    /// The journal as a gateway that was killed left it.
+    pub fn journal(&self) -> Image {
+        Journal::open(&self.path("state"), InstanceId(uuid::Uuid::nil())).unwrap().1
+    }
+
+    fn config(&self) -> serde_json::Value {
         let [access, uplink, dhcp] = &self.sides;
         json!({
             "configRevision": "1", "bngId": "edge/bridged", "nasIdentifier": "bridged", "nasIpAddress": "127.0.0.1",
             "interfaces": { "subscriber": access, "uplink": uplink, "dhcp": dhcp }, "accessMode": "Bridged",
-            "trust": { "option82": trusted },
+            "trust": { "option82": true },
             "pools": [{ "prefix": "100.64.1.0/24", "gateway": "100.64.1.1", "nextHop": null },
                       { "prefix": "100.64.2.0/24", "gateway": "100.64.2.1", "nextHop": null }],
-            "dhcp": { "servers": ["10.231.1.2"] },
+            "dhcp": { "servers": [SERVERS[0]] },
             "radius": { "servers": [{ "auth": env("LASTMILE_TEST_RADIUS"), "acct": env("LASTMILE_TEST_RADIUS_ACCT"),
                                       "secretFile": "radius-secret", "requireMessageAuthenticator": true }],
                         "passwordFile": "radius-password", "userNameTemplate": env("LASTMILE_TEST_RADIUS_USER"),
@@ -167,7 +221,7 @@ impl Bed {
         let config = self.path("relay.json");
         let port = |number| json!({ "interface": format!("port{number}"), "slot": 1, "port": number, "remoteId": format!("line-0{number}") });
         let text = json!({ "router": "ar-01", "mode": "Bridge", "lan": { "interface": "lan0" },
-            "uplink": { "interface": "up0" }, "servers": ["10.231.1.2"], "ports": [port(1), port(2)], "sourceGuard": false });
+            "uplink": { "interface": "up0" }, "servers": SERVERS, "ports": [port(1), port(2), port(3), port(4)], "sourceGuard": false });
         fs::write(&config, text.to_string()).unwrap();
         let relay = Path::new(env!("CARGO_BIN_EXE_lastmile-bng")).with_file_name("lastmile-relay");
         assert!(relay.exists(), "{} is not built: cargo build -p lastmile-relay", relay.display());
@@ -186,9 +240,10 @@ impl Bed {
              echo \"${{new_ip_address:-$ip}}\" > {}\n",
             bound.display()
         );
+        let _ = fs::remove_file(&bound);
         fs::write(&script, text).unwrap();
         fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
-        let (leases, pid) = (self.path("dhclient.leases"), self.path("dhclient.pid"));
+        let (leases, pid) = (self.path(&format!("{name}.leases")), self.path(&format!("{name}.pid")));
         let arguments = match program {
             "dhclient" => {
                 vec!["-d", "-4", "-sf", text_of(&script), "-lf", text_of(&leases), "-pf", text_of(&pid), "eth0"]
@@ -207,7 +262,7 @@ impl Bed {
 
     /// The last line that Kea wrote about an address, in capitals.
     pub fn lease(&self, ip: Ipv4Addr) -> String {
-        let leases = fs::read_to_string(self.path("leases.csv")).unwrap().to_uppercase();
+        let leases = fs::read_to_string(self.path("kea.csv")).unwrap().to_uppercase();
         leases.lines().rfind(|lease| lease.starts_with(&format!("{ip},"))).unwrap_or_default().to_owned()
     }
 
@@ -241,6 +296,12 @@ impl Bed {
     pub fn killed(&mut self, child: usize) {
         self.signal(child, Signal::SIGKILL);
         self.children[child].1.wait().unwrap();
+    }
+
+    /// One number of the gateway's metrics, by its name with labels.
+    pub fn metric(&self, name: &str) -> Option<i64> {
+        let metrics = self.metrics();
+        metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?.parse().ok()
     }
 
     /// The gateway's metrics.
@@ -307,13 +368,18 @@ impl Drop for Bed {
         for side in &self.sides {
             let _ = Command::new("ip").args(["link", "del", side]).status();
         }
-        for family in ["ip", "ip6"] {
-            let table = ["delete", "table", family, "lastmile_edge_bridged"];
-            let _ = Command::new("nft").args(table).stderr(Stdio::null()).status();
-        }
-        for name in NAMESPACES {
+        delete_tables();
+        for name in NAMESPACES.iter().chain(&SUBSCRIBERS) {
             let _ = Command::new("ip").args(["netns", "del", &self.netns(name)]).status();
         }
+    }
+}
+
+/// The gateway's tables in the kernel.
+fn delete_tables() {
+    for family in ["ip", "ip6"] {
+        let table = ["delete", "table", family, "lastmile_edge_bridged"];
+        let _ = Command::new("nft").args(table).stderr(Stdio::null()).status();
     }
 }
 

@@ -2,10 +2,14 @@
 //! run under `lab services --`.
 
 mod bed;
+mod reboot;
+mod servers;
+#[path = "../radius/sql.rs"]
+mod sql;
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
-use bed::{Bed, hex, wait};
+use bed::{Bed, env, hex, wait};
 use lastmile_netio::capture::FrameSender;
 use lastmile_types::MacAddr;
 use lastmile_wire::{
@@ -95,4 +99,24 @@ fn without_an_access_node_option_82_is_a_subscribers_invention() {
         assert_eq!(FrameSender::open("eth0").unwrap().send(&[frame]).unwrap(), 1);
     });
     wait("the drop to be counted", || bed.metrics().contains("untrusted-option-82"));
+}
+
+/// The kernel forgets even permanent neighbours of an interface that goes down, however soon it is up again.
+#[test]
+fn a_link_that_fell_for_a_moment_binds_everybody_again() {
+    let mut bed = Bed::new();
+    bed.kea();
+    bed.gateway_addresses();
+    bed.gateway(true);
+    wait("the gateway", || bed.log("gateway").contains("the gateway is open"));
+    bed.relay();
+    bed.client("sub1", "udhcpc");
+    let address = bed.bound("sub1");
+    let bound = format!("{} PERMANENT", bed.mac("sub1"));
+    wait("it to be bound", || bed.neighbour(address).contains(&bound));
+    for _ in 0..3 {
+        bed.flap();
+        wait("it to be bound again", || bed.neighbour(address).contains(&bound));
+    }
+    wait("it to be let through", || bed.online("sub1"));
 }
