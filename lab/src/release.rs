@@ -71,6 +71,7 @@ pub fn values(topology: &Topology, images: &Images) -> Value {
             topology.services.dhcp.trunc(),
             topology.kubernetes.service_prefix,
         ],
+        "secretNamespaces": [EDGE],
         "api": { "nodePort": topology.kubernetes.dashboard_node_port },
     })
 }

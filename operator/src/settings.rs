@@ -27,6 +27,9 @@ pub struct Settings {
     /// pod networks are added as Kubernetes knows them.
     #[arg(long, env = "LASTMILE_PROTECTED_NETWORKS", value_delimiter = ',')]
     pub protected_networks: Vec<Ipv4Net>,
+    /// The namespaces of BNGs whose Secrets it may read and write; none = of all. Comma-separated.
+    #[arg(long, env = "LASTMILE_SECRET_NAMESPACES", value_delimiter = ',')]
+    pub secret_namespaces: Vec<String>,
     /// Holds PostgreSQL's URL. Without it nothing is mirrored and no router is discovered.
     #[arg(long, env = "LASTMILE_DATABASE_URL_FILE")]
     pub database_url_file: Option<PathBuf>,
@@ -39,4 +42,11 @@ pub struct Settings {
     /// Where `/metrics` and `/healthz` listen.
     #[arg(long, env = "LASTMILE_METRICS_LISTEN", default_value = "0.0.0.0:9100")]
     pub metrics_listen: SocketAddr,
+}
+
+impl Settings {
+    /// Whether gateways of this namespace can be told their secrets.
+    pub fn serves(&self, namespace: &str) -> bool {
+        self.secret_namespaces.is_empty() || self.secret_namespaces.iter().any(|served| served == namespace)
+    }
 }

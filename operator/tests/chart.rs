@@ -59,6 +59,20 @@ fn values_reach_their_places() {
 }
 
 #[test]
+fn secrets_are_read_in_the_named_namespaces_only() {
+    let narrow = rendered(&["--set-json=secretNamespaces=[\"edge\",\"lastmile-system\"]"]);
+    let reading = |yaml: &str, kind: &str| {
+        let of_kind = |document: &&str| document.lines().any(|line| line == format!("kind: {kind}"));
+        yaml.split("\n---\n").filter(of_kind).filter(|document| document.contains("[secrets]")).count()
+    };
+    assert_eq!((reading(&narrow, "ClusterRole"), reading(&narrow, "Role")), (0, 2));
+    assert_eq!(narrow.matches("name: lastmile-operator-secrets }").count(), 2, "a binding for each");
+    assert!(narrow.contains(r#"LASTMILE_SECRET_NAMESPACES, value: "edge,lastmile-system""#));
+    let wide = rendered(&[]);
+    assert_eq!((reading(&wide, "ClusterRole"), reading(&wide, "Role")), (1, 0));
+}
+
+#[test]
 fn unknown_and_impossible_values_are_refused() {
     for wrong in [
         "--set=image.bgn=typo",
@@ -66,6 +80,7 @@ fn unknown_and_impossible_values_are_refused() {
         "--set=api.nodePort=70000",
         "--set=ingestor.replicas=0",
         "--set-json=protectedNetworks=[\"everything\"]",
+        "--set-json=secretNamespaces=[\"Not_a_name\"]",
         "--set=operater.resources=null",
     ] {
         assert!(!template(&[wrong]).status.success(), "{wrong} was accepted");

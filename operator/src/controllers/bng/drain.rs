@@ -1,6 +1,6 @@
 //! The end of a gateway: sessions are stopped, accounted and published before its pod goes.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::Ipv4Addr, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use k8s_openapi::api::{
@@ -15,7 +15,7 @@ use kube::{
         events::{Event, EventType},
     },
 };
-use lastmile_crds::BNG;
+use lastmile_crds::{BNG, BngStatus};
 use lastmile_types::BngId;
 
 use super::{Error, cleaning, publish, reconcile::pod_name};
@@ -63,16 +63,15 @@ pub async fn clean_up(bng: Arc<BNG>, context: &Arc<Context>) -> Result<Action, E
 
 async fn drain(bng: &BNG, id: &BngId, context: &Arc<Context>) -> Result<Drain, Error> {
     let status = bng.status.clone().unwrap_or_default();
-    let Some(node) = status.node else { return Ok(Drain::Nobody("it was never placed on a node".into())) };
-    if Api::<Node>::all(context.client.clone()).get_opt(&node).await?.is_none() {
+    let Some(node) = &status.node else { return Ok(Drain::Nobody("it was never placed on a node".into())) };
+    if Api::<Node>::all(context.client.clone()).get_opt(node).await?.is_none() {
         return Ok(Drain::Nobody(format!("its node {node} is gone")));
     }
     let pods: Api<Pod> = Api::namespaced(context.client.clone(), id.namespace());
     if pods.get_opt(&pod_name(bng)).await?.is_none() {
         return Ok(Drain::Nobody("its pod is gone".into()));
     }
-    let address = status.endpoint.as_deref().and_then(|endpoint| endpoint.split_once(':')?.0.parse().ok());
-    let Some(address) = address else { return Ok(Drain::Nobody("its endpoint is not known".into())) };
+    let Some(address) = address(&status) else { return Ok(Drain::Nobody("its endpoint is not known".into())) };
     context.observers.watch(context, id, address);
     let known = context.trust.borrow().clone();
     let Some(trust) = known else { return Err(Error::NoAuthority) };
@@ -86,8 +85,13 @@ async fn drain(bng: &BNG, id: &BngId, context: &Arc<Context>) -> Result<Drain, E
     }
 }
 
+/// Where its endpoint is.
+pub fn address(status: &BngStatus) -> Option<Ipv4Addr> {
+    status.endpoint.as_deref()?.split_once(':')?.0.parse().ok()
+}
+
 /// Orders a drain or ends it; an order that did not arrive is given again by the next reconciliation.
-pub async fn order(id: &BngId, address: std::net::Ipv4Addr, trust: &crate::ca::Trust, drain: bool) {
+pub async fn order(id: &BngId, address: Ipv4Addr, trust: &crate::ca::Trust, drain: bool) {
     let what = if drain { "drain" } else { "end its drain" };
     let ordered = match Endpoint::new(id, address, trust) {
         Ok(endpoint) => endpoint.drain(drain).await,

@@ -72,17 +72,18 @@ pub async fn run(context: Arc<Context>) {
     let ours = || watcher::Config::default().labels(BNG_LABEL);
     let controller = Controller::new(Api::<BNG>::all(client.clone()), all());
     let store = controller.store();
-    let (secrets, nodes, policies, routers) = (store.clone(), store.clone(), store.clone(), store.clone());
-    controller
+    let (nodes, policies, routers) = (store.clone(), store.clone(), store.clone());
+    secrets(&context)
+        .into_iter()
+        .fold(controller, |controller, secrets| {
+            let store = store.clone();
+            controller.watches(secrets, all(), move |secret| bngs_of_secret(&store, &secret))
+        })
         .owns(Api::<StatefulSet>::all(client.clone()), ours())
         .owns(Api::<Service>::all(client.clone()), ours())
         .owns(Api::<PodDisruptionBudget>::all(client.clone()), ours())
         .watches(Api::<Pod>::all(client.clone()), ours(), |pod| labelled(&pod))
         .watches(Api::<Job>::all(client.clone()), ours(), |job| labelled(&job))
-        // Only the metadata is kept of them.
-        .watches(Api::<PartialObjectMeta<Secret>>::all(client.clone()), all(), move |secret| {
-            bngs_of_secret(&secrets, &secret)
-        })
         .watches(Api::<Node>::all(client.clone()), all(), move |_| every(&nodes, None))
         .watches(Api::<SubscriberPolicy>::all(client.clone()), all(), move |policy| {
             every(&policies, policy.namespace())
@@ -98,6 +99,16 @@ pub async fn run(context: Arc<Context>) {
         )
         .for_each(|_| std::future::ready(()))
         .await;
+}
+
+/// Only their metadata is kept.
+fn secrets(context: &Context) -> Vec<Api<PartialObjectMeta<Secret>>> {
+    let client = &context.client;
+    let namespaces = &context.settings.secret_namespaces;
+    match namespaces.is_empty() {
+        true => vec![Api::all(client.clone())],
+        false => namespaces.iter().map(|namespace| Api::namespaced(client.clone(), namespace)).collect(),
+    }
 }
 
 fn labelled(object: &impl ResourceExt) -> Option<ObjectRef<BNG>> {

@@ -28,7 +28,9 @@ use lastmile_types::{BngId, status::BngStatus};
 use serde_json::{Value, json};
 
 use super::{
-    Error, MANAGER, cleaning, drain,
+    Error, MANAGER, cleaning,
+    conditions::Finding,
+    drain,
     placement::{DRAIN_TO_MOVE, NodeFacts},
     plan::{Objects, Plan, World, plan, pod_problem},
     publish,
@@ -76,6 +78,11 @@ pub async fn reconcile(bng: Arc<BNG>, context: Arc<Context>, store: Store<BNG>) 
 
 async fn apply(bng: Arc<BNG>, context: &Arc<Context>, store: &Store<BNG>) -> Result<Action, Error> {
     let id = BngId::new(&bng.namespace().unwrap_or_default(), &bng.name_any())?;
+    if !context.settings.serves(id.namespace()) {
+        context.published.prepare(&id, &bng, not_served(&bng, id.namespace())).await;
+        publish::publish(context, &id).await;
+        return Ok(Action::await_change());
+    }
     let known = context.trust.borrow().clone();
     let Some(trust) = known else { return Err(Error::NoAuthority) };
     let pods: Api<Pod> = Api::namespaced(context.client.clone(), id.namespace());
@@ -113,6 +120,24 @@ async fn apply(bng: Arc<BNG>, context: &Arc<Context>, store: &Store<BNG>) -> Res
     }
     publish::publish(context, &id).await;
     Ok(Action::requeue(again))
+}
+
+/// Whatever runs there goes on as it is.
+fn not_served(bng: &BNG, namespace: &str) -> Prepared {
+    let status = bng.status.clone().unwrap_or_default();
+    let message = format!(
+        "the operator may read no Secret of namespace {namespace}: add it to secretNamespaces in the chart's values"
+    );
+    let finding = Finding::bad("NamespaceNotServed", message);
+    Prepared {
+        generation: bng.metadata.generation,
+        address: drain::address(&status),
+        node: status.node,
+        pod: status.pod,
+        pod_problem: None,
+        node_prepared: finding.clone(),
+        config: Err(finding),
+    }
 }
 
 async fn make_plan(
