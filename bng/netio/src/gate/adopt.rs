@@ -4,12 +4,13 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     io,
     net::Ipv4Addr,
+    thread,
 };
 
 use lastmile_types::MacAddr;
 
 use super::{
-    Admitted, Error, Gate,
+    Admitted, Elements, Error, Gate,
     config::Routers,
     element::{self, Count, Direction, Element},
     members::{Member, Place, Side},
@@ -119,12 +120,19 @@ impl Gate {
     }
 }
 
+/// Both sets at once, each on a socket of its own: the kernel looks for the place where it stopped from the beginning of the set, message
+/// by message, so that much of the time of a large one is the kernel's.
+pub fn dump_both(one: &mut Netlink, other: &mut Netlink, table: &str) -> Result<(Elements, Elements), Error> {
+    thread::scope(|scope| {
+        let down = scope.spawn(|| dump_set(other, table, Direction::Down));
+        let up = dump_set(one, table, Direction::Up);
+        let down = down.join().unwrap_or(Err(Error::Malformed { operation: "reading a set" }));
+        Ok((up?, down?))
+    })
+}
+
 /// A set's elements, sorted once and not inserted one by one.
-pub fn dump_set(
-    netlink: &mut Netlink,
-    table: &str,
-    direction: Direction,
-) -> Result<BTreeMap<Ipv4Addr, Element>, Error> {
+fn dump_set(netlink: &mut Netlink, table: &str, direction: Direction) -> Result<Elements, Error> {
     let mut elements = Vec::new();
     netlink
         .dump(&element::dump_message(table, direction), |attributes| {

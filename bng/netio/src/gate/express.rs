@@ -1,21 +1,22 @@
 //! Terms as expressions, by libnftnl.
 
-use std::{ffi::CString, net::Ipv4Addr, ptr};
+use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
 use nftnl::{
     ProtoFamily, Rule,
     expr::{
-        Bitwise, Cmp, CmpOp, Conntrack, Counter, Expression, Immediate, Ipv4HeaderField, Meta, Nat, NatType,
-        NetworkHeaderField, Payload, Register, TcpHeaderField, TransportHeaderField, UdpHeaderField, Verdict,
+        Bitwise, Cmp, CmpOp, Conntrack, Counter, Immediate, Ipv4HeaderField, Meta, Nat, NatType, NetworkHeaderField,
+        Payload, Register, TcpHeaderField, TransportHeaderField, UdpHeaderField, Verdict,
     },
     nftnl_sys as sys,
 };
 
 use super::{
-    classes::{ClassOf, SetPriority},
+    classes,
     element::Direction,
     names::{BOUND, ROUTERS},
+    native::{Native, c_name},
     term::Term,
 };
 
@@ -79,8 +80,8 @@ pub fn add(rule: &mut Rule<'_>, term: &Term) {
         Term::Admitted(direction) => member(rule, address(*direction), direction.set()),
         Term::Classify(direction) => {
             rule.add_expr(&Payload::Network(NetworkHeaderField::Ipv4(address(*direction))));
-            rule.add_expr(&ClassOf(*direction));
-            rule.add_expr(&SetPriority);
+            rule.add_expr(&lookup(classes::name(*direction), Some(libc::NFT_REG_1)));
+            rule.add_expr(&set_priority());
         }
         Term::Counter => rule.add_expr(&Counter),
         Term::Count(name) => rule.add_expr(&counter(name)),
@@ -104,11 +105,6 @@ fn address(direction: Direction) -> Ipv4HeaderField {
         Direction::Up => Ipv4HeaderField::Saddr,
         Direction::Down => Ipv4HeaderField::Daddr,
     }
-}
-
-/// Our own names hold no NUL.
-pub fn c_name(name: &str) -> CString {
-    CString::new(name).unwrap_or_default()
 }
 
 fn network(rule: &mut Rule<'_>, field: Ipv4HeaderField, network: &Ipv4Net) {
@@ -151,12 +147,19 @@ fn load(base: i32, offset: u32, length: u32, register: i32) -> Native {
         .number(sys::NFTNL_EXPR_PAYLOAD_DREG, register as u32)
 }
 
-/// Looks up what stands in the first register; of a map, the verdict.
-fn lookup(set: &str, verdict: Option<i32>) -> Native {
+/// Looks up what stands in the first register; of a map, what goes into another one.
+fn lookup(set: &str, value: Option<i32>) -> Native {
     let lookup = Native::new(c"lookup")
         .number(sys::NFTNL_EXPR_LOOKUP_SREG, libc::NFT_REG_1 as u32)
         .text(sys::NFTNL_EXPR_LOOKUP_SET, set);
-    verdict.into_iter().fold(lookup, |lookup, register| lookup.number(sys::NFTNL_EXPR_LOOKUP_DREG, register as u32))
+    value.into_iter().fold(lookup, |lookup, register| lookup.number(sys::NFTNL_EXPR_LOOKUP_DREG, register as u32))
+}
+
+/// The packet's priority becomes what is in the first register.
+fn set_priority() -> Native {
+    Native::new(c"meta")
+        .number(sys::NFTNL_EXPR_META_KEY, libc::NFT_META_PRIORITY as u32)
+        .number(sys::NFTNL_EXPR_META_SREG, libc::NFT_REG_1 as u32)
 }
 
 /// `NFT_OBJECT_COUNTER`.
@@ -166,45 +169,4 @@ fn counter(name: &str) -> Native {
     Native::new(c"objref")
         .number(sys::NFTNL_EXPR_OBJREF_IMM_TYPE, OBJECT_COUNTER)
         .text(sys::NFTNL_EXPR_OBJREF_IMM_NAME, name)
-}
-
-/// An expression that the nftnl crate lacks.
-struct Native {
-    name: &'static std::ffi::CStr,
-    numbers: Vec<(u16, u32)>,
-    texts: Vec<(u16, CString)>,
-}
-
-impl Native {
-    fn new(name: &'static std::ffi::CStr) -> Self {
-        Self { name, numbers: Vec::new(), texts: Vec::new() }
-    }
-
-    fn number(mut self, attribute: u32, value: u32) -> Self {
-        self.numbers.push((attribute as u16, value));
-        self
-    }
-
-    fn text(mut self, attribute: u32, value: &str) -> Self {
-        self.texts.push((attribute as u16, c_name(value)));
-        self
-    }
-}
-
-impl Expression for Native {
-    fn to_expr(&self, _: &Rule) -> ptr::NonNull<sys::nftnl_expr> {
-        // SAFETY: the name is a C string; the rule takes ownership of what is returned.
-        let expression = unsafe { sys::nftnl_expr_alloc(self.name.as_ptr()) };
-        // Null = out of memory (as the nftnl crate handles it), or a libnftnl from before 2014.
-        let expression = ptr::NonNull::new(expression).unwrap_or_else(|| std::process::abort());
-        for (attribute, value) in &self.numbers {
-            // SAFETY: the expression is alive, and each attribute is one of its kind that is a u32.
-            unsafe { sys::nftnl_expr_set_u32(expression.as_ptr(), *attribute, *value) };
-        }
-        for (attribute, value) in &self.texts {
-            // SAFETY: as above, for a text; libnftnl copies it.
-            unsafe { sys::nftnl_expr_set_str(expression.as_ptr(), *attribute, value.as_ptr()) };
-        }
-        expression
-    }
 }

@@ -13,7 +13,7 @@
 //! Every base chain accepts by default and its rules match the subscriber interfaces only, so nothing else on the node is
 //! touched. Elements outlive the process: [`Gate::open`] adopts them and replaces the rules around them in one transaction.
 
-use std::{collections::BTreeMap, io, net::Ipv4Addr, thread};
+use std::{collections::BTreeMap, io, net::Ipv4Addr};
 
 use crate::{
     Error,
@@ -31,6 +31,7 @@ mod end;
 mod express;
 mod members;
 mod names;
+mod native;
 mod plan;
 mod rules;
 mod sets;
@@ -38,7 +39,7 @@ mod survey;
 mod term;
 mod terms;
 
-use adopt::dump_set;
+use adopt::dump_both;
 pub use change::{Admitted, Change, Final, Terms};
 pub use config::{GateConfig, Pool, Routers};
 pub(crate) use element::Direction;
@@ -218,17 +219,8 @@ impl Gate {
         Ok(())
     }
 
-    /// Both at once: the kernel looks for the place where it stopped from the beginning of the set, message by message, so that much
-    /// of the time of a large one is the kernel's.
     fn dump_sets(&mut self) -> Result<(Elements, Elements), Error> {
-        let Self { netlink, reader, table, .. } = self;
-        let table = table.as_str();
-        thread::scope(|scope| {
-            let down = scope.spawn(|| dump_set(reader, table, Direction::Down));
-            let up = dump_set(netlink, table, Direction::Up);
-            let down = down.join().unwrap_or(Err(Error::Malformed { operation: "reading a set" }));
-            Ok((up?, down?))
-        })
+        dump_both(&mut self.netlink, &mut self.reader, &self.table)
     }
 
     fn read_element(&mut self, direction: Direction, ip: Ipv4Addr) -> Result<Option<Element>, Error> {

@@ -11,8 +11,9 @@ use super::{
     classes,
     config::{GateConfig, Routers},
     element::Direction,
-    express::{self, c_name},
+    express,
     names::{self, ROUTERS},
+    native::c_name,
     plan, sets,
 };
 use crate::netlink::{Attributes, Message, Request, attribute};

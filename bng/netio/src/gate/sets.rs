@@ -10,26 +10,26 @@ use crate::netlink::{Attributes, Message, attribute, attributes};
 
 // linux/netfilter/nf_tables.h
 const NFTA_LIST_ELEM: u16 = 1;
-const NFTA_SET_TABLE: u16 = 1;
-const NFTA_SET_NAME: u16 = 2;
-const NFTA_SET_FLAGS: u16 = 3;
-const NFTA_SET_KEY_TYPE: u16 = 4;
-const NFTA_SET_KEY_LEN: u16 = 5;
-const NFTA_SET_DATA_TYPE: u16 = 6;
-const NFTA_SET_DATA_LEN: u16 = 7;
-const NFTA_SET_DESC: u16 = 9;
-const NFTA_SET_ID: u16 = 10;
-const NFTA_SET_DESC_SIZE: u16 = 1;
+pub const NFTA_SET_TABLE: u16 = 1;
+pub const NFTA_SET_NAME: u16 = 2;
+pub const NFTA_SET_FLAGS: u16 = 3;
+pub const NFTA_SET_KEY_TYPE: u16 = 4;
+pub const NFTA_SET_KEY_LEN: u16 = 5;
+pub const NFTA_SET_DATA_TYPE: u16 = 6;
+pub const NFTA_SET_DATA_LEN: u16 = 7;
+pub const NFTA_SET_DESC: u16 = 9;
+pub const NFTA_SET_ID: u16 = 10;
+pub const NFTA_SET_DESC_SIZE: u16 = 1;
 const NFTA_SET_ELEM_LIST_ELEMENTS: u16 = 3;
 const NFTA_SET_ELEM_KEY: u16 = 1;
 const NFTA_SET_ELEM_DATA: u16 = 2;
-const NFTA_DATA_VALUE: u16 = 1;
+pub const NFTA_DATA_VALUE: u16 = 1;
 const NFTA_DATA_VERDICT: u16 = 2;
 const NFTA_VERDICT_CODE: u16 = 1;
 const NFTA_VERDICT_CHAIN: u16 = 2;
 
 /// nft's numbers for its data types, so that `nft list` shows what keys mean; six bits each in a concatenation.
-const TYPE_IPV4_ADDR: u32 = 7;
+pub const TYPE_IPV4_ADDR: u32 = 7;
 const TYPE_ETHER_ADDR: u32 = 9;
 const TYPE_IPV4_AND_ETHER: u32 = (TYPE_IPV4_ADDR << 6) | TYPE_ETHER_ADDR;
 /// NFT_DATA_VERDICT.
@@ -80,13 +80,16 @@ pub fn element(kind: i32, table: &str, set: &str, key: &[u8]) -> Message {
     change(kind, table, set, Attributes::default().nest(NFTA_SET_ELEM_KEY, value(key)))
 }
 
+/// Puts a key and what it stands for into a map.
+pub fn mapped(table: &str, map: &str, key: &[u8], data: Attributes) -> Message {
+    let element = Attributes::default().nest(NFTA_SET_ELEM_KEY, value(key)).nest(NFTA_SET_ELEM_DATA, data);
+    change(libc::NFT_MSG_NEWSETELEM, table, map, element)
+}
+
 /// Sends a router's frames to its chain.
 pub fn router(table: &str, mac: MacAddr, chain: &str) -> Message {
     let verdict = Attributes::default().u32(NFTA_VERDICT_CODE, libc::NFT_GOTO as u32).text(NFTA_VERDICT_CHAIN, chain);
-    let element = Attributes::default()
-        .nest(NFTA_SET_ELEM_KEY, value(&mac.0))
-        .nest(NFTA_SET_ELEM_DATA, Attributes::default().nest(NFTA_DATA_VERDICT, verdict));
-    change(libc::NFT_MSG_NEWSETELEM, table, ROUTERS, element)
+    mapped(table, ROUTERS, &mac.0, Attributes::default().nest(NFTA_DATA_VERDICT, verdict))
 }
 
 /// Asks for all elements of a set.
@@ -99,12 +102,19 @@ pub fn keys(octets: &[u8]) -> impl Iterator<Item = &[u8]> {
     elements(octets).filter_map(|element| attribute(attribute(element, NFTA_SET_ELEM_KEY)?, NFTA_DATA_VALUE))
 }
 
+/// The keys of a map that a message tells of, and what they stand for.
+pub fn pairs(octets: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    elements(octets).filter_map(|element| {
+        let key = attribute(attribute(element, NFTA_SET_ELEM_KEY)?, NFTA_DATA_VALUE)?;
+        Some((key, attribute(element, NFTA_SET_ELEM_DATA)?))
+    })
+}
+
 /// The routers that a message tells of: a MAC and its chain.
 pub fn routers(octets: &[u8]) -> impl Iterator<Item = (MacAddr, &str)> {
-    elements(octets).filter_map(|element| {
-        let mac = attribute(attribute(element, NFTA_SET_ELEM_KEY)?, NFTA_DATA_VALUE)?.try_into().ok()?;
-        let verdict = attribute(attribute(element, NFTA_SET_ELEM_DATA)?, NFTA_DATA_VERDICT)?;
-        Some((MacAddr(mac), text(verdict, NFTA_VERDICT_CHAIN)?))
+    pairs(octets).filter_map(|(mac, data)| {
+        let verdict = attribute(data, NFTA_DATA_VERDICT)?;
+        Some((MacAddr(mac.try_into().ok()?), text(verdict, NFTA_VERDICT_CHAIN)?))
     })
 }
 
@@ -136,7 +146,8 @@ fn change(kind: i32, table: &str, set: &str, element: Attributes) -> Message {
     message(kind, flags, of_set(table, set).nest(NFTA_SET_ELEM_LIST_ELEMENTS, list))
 }
 
-fn value(key: &[u8]) -> Attributes {
+/// Octets as a key or as what a key stands for.
+pub fn value(key: &[u8]) -> Attributes {
     Attributes::default().octets(NFTA_DATA_VALUE, key)
 }
 
@@ -145,7 +156,8 @@ fn of_set(table: &str, set: &str) -> Attributes {
     Attributes::default().text(NFTA_SET_TABLE, table).text(NFTA_SET_NAME, set)
 }
 
-fn message(kind: i32, flags: i32, attributes: Attributes) -> Message {
+/// Of the table's family.
+pub fn message(kind: i32, flags: i32, attributes: Attributes) -> Message {
     Message { kind, flags, family: libc::NFPROTO_IPV4, attributes }
 }
 

@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use lastmile_types::BngId;
 
-use super::{Admitted, Direction, Element, Gate, dump_set, table_name};
+use super::{Admitted, Element, Gate, dump_both, table_name};
 use crate::{Error, netlink::Netlink};
 
 /// One subscriber as the kernel had it a moment ago.
@@ -23,10 +23,8 @@ impl Sighting {
 
 /// Reads the sets of this gateway's table; may be called from any thread while the gate changes. It may then miss or repeat some.
 pub fn survey(bng_id: &BngId) -> Result<Vec<Sighting>, Error> {
-    let mut netlink = Netlink::open().map_err(Error::nftables("opening the netlink socket"))?;
-    let table = table_name(bng_id);
-    let up = dump_set(&mut netlink, &table, Direction::Up)?;
-    let down = dump_set(&mut netlink, &table, Direction::Down)?;
+    let open = || Netlink::open().map_err(Error::nftables("opening the netlink socket"));
+    let (up, down) = dump_both(&mut open()?, &mut open()?, &table_name(bng_id))?;
     Ok(up.into_values().filter_map(|up| Some(Sighting { up, down: *down.get(&up.ip)? })).collect())
 }
 

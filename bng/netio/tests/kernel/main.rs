@@ -11,3 +11,4 @@ mod netns;
 mod reach;
 mod shaper;
 mod source;
+mod survey;
