@@ -279,6 +279,13 @@ impl Bed {
         ping.stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap().success()
     }
 
+    /// How many echo requests the host behind the uplink has had.
+    pub fn echoes(&self) -> u64 {
+        let text = output(&format!("ip netns exec {} nstat -asz IcmpInEchos", self.netns("internet")));
+        let line = text.lines().find_map(|line| line.strip_prefix("IcmpInEchos")).expect(&text);
+        line.split_whitespace().next().and_then(|count| count.parse().ok()).expect(&text)
+    }
+
     pub fn mac(&self, name: &str) -> String {
         let link = output(&format!("ip -n {} -o link show eth0", self.netns(name)));
         link.split_whitespace().skip_while(|word| *word != "link/ether").nth(1).unwrap().to_owned()

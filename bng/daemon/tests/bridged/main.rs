@@ -43,6 +43,7 @@ fn an_access_node_says_where_subscribers_are() {
     }
     wait("both to be let through", || bed.online("sub1") && bed.online("sub2"));
     only_with_its_address_and_mac(&bed, two);
+    nobody_sends_as_another(&bed, one);
 
     bed.signal(udhcpc, Signal::SIGUSR1);
     wait("the renewal", || bed.log("sub2").matches("lease of").count() >= 2);
@@ -75,6 +76,25 @@ fn only_with_its_address_and_mac(bed: &Bed, address: Ipv4Addr) {
     bed.ip("sub2", "addr add 100.64.2.200/32 dev eth0");
     assert!(!bed.online_from("sub2", "100.64.2.200"), "an address that nobody leased");
     assert!(bed.online_from("sub2", &address.to_string()));
+}
+
+/// The second subscriber says that it is the first: nothing of it gets through, and the operator sees it.
+fn nobody_sends_as_another(bed: &Bed, first: Ipv4Addr) {
+    let spoofed = || {
+        let metrics = bed.metrics();
+        let line = metrics
+            .lines()
+            .find_map(|line| line.strip_prefix("lastmile_bng_spoofed_packets_total{router=\"unknown\"} "));
+        line.and_then(|count| count.parse::<u64>().ok()).unwrap_or_default()
+    };
+    let (before, heard) = (spoofed(), bed.echoes());
+    bed.ip("sub2", &format!("addr add {first}/32 dev eth0"));
+    assert!(!bed.online_from("sub2", &first.to_string()), "the first subscriber's address");
+    assert_eq!(bed.echoes(), heard, "nothing arrived");
+    wait("the spoofed packets to be counted", || spoofed() > before);
+    bed.ip("sub2", &format!("addr del {first}/32 dev eth0"));
+    assert!(bed.online("sub1") && bed.online("sub2"));
+    assert!(bed.echoes() > heard, "the host counts what arrives");
 }
 
 #[test]
