@@ -31,7 +31,8 @@ pub struct Radius {
     #[schemars(range(min = 0, max = 10))]
     pub retries: i32,
     /// Seconds for which a server that fell silent counts as dead: the others are asked first. A server that answers Status-Server
-    /// counts as dead until it does so again.
+    /// counts as dead until it does so again; one that answers it and no requests, until it answers one that is tried with it after
+    /// this time, twice this time, and so on up to 32 times.
     #[serde(default = "defaults::radius_dead_time")]
     #[schemars(range(min = 1, max = 3600))]
     pub dead_time_seconds: i32,

@@ -42,6 +42,11 @@ fn an_access_node_says_where_subscribers_are() {
         assert!(lease.contains(&option.concat()), "{lease}");
     }
     wait("both to be let through", || bed.online("sub1") && bed.online("sub2"));
+    let accepted = format!(
+        "lastmile_bng_radius_answers_total{{server=\"{}\",role=\"auth\",kind=\"access-accept\"}} 2\n",
+        env("LASTMILE_TEST_RADIUS")
+    );
+    wait("RADIUS' answers to be counted", || bed.metrics().contains(&accepted));
     only_with_its_address_and_mac(&bed, two);
     nobody_sends_as_another(&bed, one);
 

@@ -52,7 +52,8 @@ pub struct RadiusServer {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Recovery {
-    /// Seconds for which a silent server counts as dead (1–3,600). One that answers Status-Server counts as dead until it does again.
+    /// Seconds for which a silent server counts as dead (1–3,600). One that answers Status-Server counts as dead until it does again;
+    /// one that answers it and no requests, until it answers one that is tried with it after this time, twice this time, up to 32 times.
     pub dead_time_seconds: u32,
     /// Seconds between Status-Servers (RFC 5997) to a dead server (1–600).
     pub probe_seconds: u32,
