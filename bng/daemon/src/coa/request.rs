@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use lastmile_session::{CoaWish, ErrorCause, Patch, Target};
 use lastmile_types::Octets;
-use lastmile_wire::radius::{Attribute, Code, Packet, Place, attr, vendor, vendor_attributes};
+use lastmile_wire::radius::{Code, Packet, Place, Typed, attr, vendor, vendor_attributes};
 
 use crate::radius::{Limit, RateTable};
 
@@ -73,21 +73,20 @@ struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    fn attribute(&mut self, attribute: &Attribute) -> Result<(), ErrorCause> {
-        let value = attribute.value.as_bytes();
-        match attribute.kind {
+    fn attribute(&mut self, (kind, value): Typed<'_>) -> Result<(), ErrorCause> {
+        match kind {
             // The signature and the time are verified; Proxy-State is the answer's matter; several classes are an order.
             attr::MESSAGE_AUTHENTICATOR | attr::EVENT_TIMESTAMP | attr::PROXY_STATE => return Ok(()),
             attr::CLASS if self.kind == Kind::Change => {
-                self.patch.class.push(attribute.value.clone());
+                self.patch.class.push(value.into());
                 return Ok(());
             }
             attr::VENDOR_SPECIFIC => return self.vendor_specific(value),
             kind if self.limit(Place::Standard(kind), value)? => return Ok(()),
-            _ => self.once(0, attribute.kind)?,
+            _ => self.once(0, kind)?,
         }
         let target = &mut self.target;
-        match attribute.kind {
+        match kind {
             attr::NAS_IDENTIFIER => target.nas_identifier = Some(text(value)?),
             attr::NAS_IP_ADDRESS => target.nas_ip_address = Some(address(value)?),
             attr::ACCT_SESSION_ID => target.acct_session_id = Some(text(value)?),

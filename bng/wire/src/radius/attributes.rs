@@ -2,8 +2,6 @@
 
 use std::net::Ipv4Addr;
 
-use lastmile_types::Octets;
-
 use super::dictionary::Place;
 use crate::Drop;
 
@@ -113,19 +111,10 @@ pub mod vendor {
 #[error("RADIUS cannot carry {0} octets there")]
 pub struct TooLong(pub usize);
 
-/// One attribute.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Attribute {
-    /// Its type.
-    pub kind: u8,
-    /// Its content, at most 253 octets.
-    pub value: Octets,
-}
-
-/// Attributes in their order.
+/// Attributes in their order, as they lie in a packet: a list of them is well-formed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Attributes {
-    list: Vec<Attribute>,
+    octets: Vec<u8>,
 }
 
 impl Attributes {
@@ -140,14 +129,14 @@ impl Attributes {
             return Err(TooLong(value.len()));
         }
         if !value.is_empty() {
-            self.list.push(Attribute { kind, value: value.into() });
+            self.append(kind, &[value]);
         }
         Ok(self)
     }
 
     /// Appends a number (integer, time, enumeration).
     pub fn push_u32(&mut self, kind: u8, value: u32) -> &mut Self {
-        self.list.push(Attribute { kind, value: value.to_be_bytes().as_slice().into() });
+        self.append(kind, &[&value.to_be_bytes()]);
         self
     }
 
@@ -173,8 +162,8 @@ impl Attributes {
         if value.is_empty() {
             return Ok(self);
         }
-        let content = [&vendor.to_be_bytes()[..], &[kind, value.len() as u8 + 2], value].concat();
-        self.push(attr::VENDOR_SPECIFIC, &content)
+        self.append(attr::VENDOR_SPECIFIC, &[&vendor.to_be_bytes(), &[kind, value.len() as u8 + 2], value]);
+        Ok(self)
     }
 
     /// The first attribute of this type.
@@ -184,7 +173,7 @@ impl Attributes {
 
     /// Every attribute of this type.
     pub fn all(&self, kind: u8) -> impl Iterator<Item = &[u8]> {
-        self.list.iter().filter(move |attribute| attribute.kind == kind).map(|attribute| attribute.value.as_bytes())
+        self.iter().filter(move |(other, _)| *other == kind).map(|(_, value)| value)
     }
 
     /// The first attribute of this type as a number; `None` when it has not four octets.
@@ -229,25 +218,24 @@ impl Attributes {
     }
 
     /// All of them.
-    pub fn iter(&self) -> impl Iterator<Item = &Attribute> {
-        self.list.iter()
-    }
-
-    /// Appends all of another list.
-    pub fn extend(&mut self, other: &Self) {
-        self.list.extend_from_slice(&other.list);
+    pub fn iter(&self) -> impl Iterator<Item = Typed<'_>> {
+        walk(&self.octets).map_while(Result::ok)
     }
 
     pub(super) fn decode(bytes: &[u8]) -> Result<Self, Drop> {
-        let list = walk(bytes).map(|found| found.map(|(kind, value)| Attribute { kind, value: value.into() }));
-        Ok(Self { list: list.collect::<Result<_, _>>()? })
+        walk(bytes).try_for_each(|found| found.map(drop))?;
+        Ok(Self { octets: bytes.to_vec() })
     }
 
-    pub(super) fn encode(&self, out: &mut Vec<u8>) {
-        for Attribute { kind, value } in &self.list {
-            out.extend([*kind, value.as_bytes().len() as u8 + 2]); // at most 253: see push
-            out.extend(value.as_bytes());
-        }
+    pub(super) fn octets(&self) -> &[u8] {
+        &self.octets
+    }
+
+    /// The parts together have at most 253 octets.
+    fn append(&mut self, kind: u8, parts: &[&[u8]]) {
+        let length: usize = parts.iter().map(|part| part.len()).sum();
+        self.octets.extend([kind, length as u8 + 2]);
+        parts.iter().for_each(|part| self.octets.extend_from_slice(part));
     }
 }
 

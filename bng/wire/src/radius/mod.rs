@@ -11,7 +11,7 @@ mod packet;
 #[cfg(test)]
 mod tests;
 
-pub use attributes::{Attribute, Attributes, TooLong, Typed, attr, vendor, vendor_attributes};
+pub use attributes::{Attributes, TooLong, Typed, attr, vendor, vendor_attributes};
 pub use dictionary::{Definition, Dictionary, DictionaryError, DictionaryProblem, Form, Place};
 pub use packet::{
     AUTHENTICATOR, Authenticator, Code, Packet, Request, RequireMessageAuthenticator, access_request,

@@ -14,6 +14,14 @@ pub const AUTHENTICATOR: usize = 16;
 const HEADER: usize = 20;
 const MAX: usize = 4096;
 const NONE: Authenticator = [0; AUTHENTICATOR];
+/// A Message-Authenticator that is to be filled in.
+const NO_SIGNATURE: [u8; 18] = {
+    let mut octets = [0; 18];
+    (octets[0], octets[1]) = (attr::MESSAGE_AUTHENTICATOR, 18);
+    octets
+};
+/// Room for most packets.
+const COMMON: usize = 512;
 
 /// A packet's code (RFC 2865 §4, RFC 2866 §4, RFC 5176 §2.3, RFC 5997).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -85,14 +93,14 @@ pub fn access_request(
     attributes: &Attributes,
     secret: &[u8],
 ) -> Result<Request, TooLong> {
-    let mut all = attributes.clone();
+    let mut hidden = Attributes::new();
     if let Some(password) = password {
         if password.len() > 128 {
             return Err(TooLong(password.len()));
         }
-        all.push(attr::USER_PASSWORD, &hide_password(password, secret, &authenticator))?;
+        hidden.push(attr::USER_PASSWORD, &hide_password(password, secret, &authenticator))?;
     }
-    sealed_request(Code::ACCESS_REQUEST, identifier, authenticator, &all, secret)
+    sealed_request(Code::ACCESS_REQUEST, identifier, authenticator, &[attributes, &hidden], secret)
 }
 
 /// A Status-Server (RFC 5997 §3): asks whether a server lives; Message-Authenticator is mandatory.
@@ -102,7 +110,7 @@ pub fn status_request(
     attributes: &Attributes,
     secret: &[u8],
 ) -> Result<Request, TooLong> {
-    sealed_request(Code::STATUS_SERVER, identifier, authenticator, attributes, secret)
+    sealed_request(Code::STATUS_SERVER, identifier, authenticator, &[attributes], secret)
 }
 
 /// Message-Authenticator first, over the whole packet with its own octets zero.
@@ -110,36 +118,32 @@ fn sealed_request(
     code: Code,
     identifier: u8,
     authenticator: Authenticator,
-    attributes: &Attributes,
+    attributes: &[&Attributes],
     secret: &[u8],
 ) -> Result<Request, TooLong> {
-    let mut all = Attributes::new();
-    all.push(attr::MESSAGE_AUTHENTICATOR, &NONE)?;
-    all.extend(attributes);
-    let mut bytes = encode(code, identifier, &authenticator, &all)?;
-    let signature = hmac_md5(secret, &[&bytes]);
-    bytes[HEADER + 2..HEADER + 18].copy_from_slice(&signature);
+    let mut bytes = begin(code, identifier, &authenticator);
+    bytes.extend(NO_SIGNATURE);
+    let mut bytes = finish(bytes, attributes)?;
+    sign(&mut bytes, secret);
     Ok(Request { bytes, code, identifier, authenticator })
 }
 
 /// An Accounting-Request (RFC 2866 §3): signed by its Request Authenticator.
 pub fn accounting_request(identifier: u8, attributes: &Attributes, secret: &[u8]) -> Result<Request, TooLong> {
-    signed_request(Code::ACCOUNTING_REQUEST, identifier, attributes, secret)
+    signed_request(Code::ACCOUNTING_REQUEST, identifier, &[attributes], secret)
 }
 
 /// A CoA-Request or Disconnect-Request with Message-Authenticator (RFC 5176 §3.4): what a server sends.
 pub fn dynamic_request(code: Code, identifier: u8, attributes: &Attributes, secret: &[u8]) -> Result<Request, TooLong> {
-    let mut all = Attributes::new();
-    all.push(attr::MESSAGE_AUTHENTICATOR, &NONE)?;
-    all.extend(attributes);
-    signed_request(code, identifier, &all, secret)
+    let mut unsigned = Attributes::new();
+    unsigned.push(attr::MESSAGE_AUTHENTICATOR, &NONE)?;
+    signed_request(code, identifier, &[&unsigned, attributes], secret)
 }
 
-fn signed_request(code: Code, identifier: u8, attributes: &Attributes, secret: &[u8]) -> Result<Request, TooLong> {
-    let mut bytes = encode(code, identifier, &NONE, attributes)?;
+fn signed_request(code: Code, identifier: u8, attributes: &[&Attributes], secret: &[u8]) -> Result<Request, TooLong> {
+    let mut bytes = finish(begin(code, identifier, &NONE), attributes)?;
     if bytes.get(HEADER) == Some(&attr::MESSAGE_AUTHENTICATOR) {
-        let signature = hmac_md5(secret, &[&bytes]);
-        bytes[HEADER + 2..HEADER + 18].copy_from_slice(&signature);
+        sign(&mut bytes, secret);
     }
     let authenticator = md5(&[&bytes, secret]);
     bytes[4..HEADER].copy_from_slice(&authenticator);
@@ -148,15 +152,14 @@ fn signed_request(code: Code, identifier: u8, attributes: &Attributes, secret: &
 
 /// A reply to a verified request: Message-Authenticator first, Proxy-State echoed (RFC 2865 §5.33), then the attributes.
 pub fn reply(request: &Packet, code: Code, attributes: &Attributes, secret: &[u8]) -> Result<Vec<u8>, TooLong> {
-    let mut all = Attributes::new();
-    all.push(attr::MESSAGE_AUTHENTICATOR, &NONE)?;
+    let mut states = Attributes::new();
     for state in request.attributes.all(attr::PROXY_STATE) {
-        all.push(attr::PROXY_STATE, state)?;
+        states.push(attr::PROXY_STATE, state)?;
     }
-    all.extend(attributes);
-    let mut bytes = encode(code, request.identifier, &request.authenticator, &all)?;
-    let signature = hmac_md5(secret, &[&bytes]);
-    bytes[HEADER + 2..HEADER + 18].copy_from_slice(&signature);
+    let mut bytes = begin(code, request.identifier, &request.authenticator);
+    bytes.extend(NO_SIGNATURE);
+    let mut bytes = finish(bytes, &[&states, attributes])?;
+    sign(&mut bytes, secret);
     let authenticator = md5(&[&bytes, secret]);
     bytes[4..HEADER].copy_from_slice(&authenticator);
     Ok(bytes)
@@ -242,19 +245,27 @@ fn decode(datagram: &[u8]) -> Result<(Packet, &[u8]), Drop> {
     Ok((Packet { code: Code(header[0]), identifier: header[1], authenticator, attributes }, bytes))
 }
 
-fn encode(
-    code: Code,
-    identifier: u8,
-    authenticator: &Authenticator,
-    attributes: &Attributes,
-) -> Result<Vec<u8>, TooLong> {
-    let mut bytes = vec![code.0, identifier, 0, 0];
+/// A packet without attributes, and without its length.
+fn begin(code: Code, identifier: u8, authenticator: &Authenticator) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(COMMON);
+    bytes.extend([code.0, identifier, 0, 0]);
     bytes.extend(authenticator);
-    attributes.encode(&mut bytes);
+    bytes
+}
+
+/// The attributes follow, and its length is known.
+fn finish(mut bytes: Vec<u8>, attributes: &[&Attributes]) -> Result<Vec<u8>, TooLong> {
+    attributes.iter().for_each(|list| bytes.extend_from_slice(list.octets()));
     if bytes.len() > MAX {
         return Err(TooLong(bytes.len()));
     }
     let length = bytes.len() as u16;
     bytes[2..4].copy_from_slice(&length.to_be_bytes());
     Ok(bytes)
+}
+
+/// Fills the Message-Authenticator in that stands first.
+fn sign(bytes: &mut [u8], secret: &[u8]) {
+    let signature = hmac_md5(secret, &[bytes]);
+    bytes[HEADER + 2..HEADER + 18].copy_from_slice(&signature);
 }

@@ -149,8 +149,8 @@ fn attributes_survive(packet: &Packet) {
     let _ = found.counter(attr::ACCT_INPUT_OCTETS, attr::ACCT_INPUT_GIGAWORDS);
     let mut sent = Attributes::new();
     // An empty attribute may come, and may not be sent (RFC 2865 §5); the Message-Authenticator is the packet's own.
-    for one in found.iter().filter(|one| one.kind != attr::MESSAGE_AUTHENTICATOR) {
-        sent.push(one.kind, one.value.as_bytes()).expect("it came in a packet");
+    for (kind, value) in found.iter().filter(|(kind, _)| *kind != attr::MESSAGE_AUTHENTICATOR) {
+        sent.push(kind, value).expect("it came in a packet");
     }
     let request = accounting_request(7, &sent, SECRET).expect("they came in a packet");
     assert_eq!(verify_request(&request.bytes, SECRET, No).expect("it is ours").attributes, sent);
