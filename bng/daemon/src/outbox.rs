@@ -8,7 +8,7 @@ use std::{collections::VecDeque, path::PathBuf, time::Duration};
 
 use lastmile_session::RecordedEvent;
 use lastmile_types::{
-    BngId, Envelope, InstanceId, Shared,
+    BngId, InstanceId, Shared,
     event::{COMMITTED, STREAM},
 };
 use lastmile_wire::stream;
@@ -141,14 +141,8 @@ impl Outbox {
         let mut pipeline = redis::pipe();
         let mut count = 0;
         for event in self.waiting.iter().skip(sent.count).take(PIPELINE) {
-            let envelope = Envelope {
-                bng_id: self.bng_id.clone(),
-                bng_instance_id: self.instance_id,
-                seq: event.seq,
-                ts: event.ts,
-                event: event.event.clone(),
-            };
-            let fields = stream::encode(&envelope).map_err(|source| OutboxError::Encode { seq: event.seq, source })?;
+            let fields = stream::fields(&self.bng_id, self.instance_id, event.seq, event.ts, &event.event)
+                .map_err(|source| OutboxError::Encode { seq: event.seq, source })?;
             pipeline.xadd(STREAM, "*", &fields);
             count += 1;
         }

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use lastmile_types::{Envelope, Event, event::SCHEMA};
+use lastmile_types::{BngId, Envelope, Event, InstanceId, Timestamp, event::SCHEMA};
 use serde_json::{Value, json};
 
 /// The fields of an entry, in the order in which they are sent.
@@ -38,17 +38,37 @@ pub enum DecodeError {
 
 /// The fields of one entry.
 pub fn encode(envelope: &Envelope) -> Result<Fields, serde_json::Error> {
-    let mut event = serde_json::to_value(&envelope.event)?;
-    let payload = event.get_mut("payload").map(Value::take).unwrap_or_default();
+    let Envelope { bng_id, bng_instance_id, seq, ts, event } = envelope;
+    fields(bng_id, *bng_instance_id, *seq, *ts, event)
+}
+
+/// As [`encode`], of an envelope in its parts.
+pub fn fields(
+    bng_id: &BngId,
+    instance: InstanceId,
+    seq: u64,
+    ts: Timestamp,
+    event: &Event,
+) -> Result<Fields, serde_json::Error> {
     Ok([
         ("schema", SCHEMA.to_string()),
-        ("bng_id", envelope.bng_id.to_string()),
-        ("bng_instance_id", envelope.bng_instance_id.to_string()),
-        ("seq", envelope.seq.to_string()),
-        ("event_type", envelope.event.event_type().to_owned()),
-        ("ts", envelope.ts.to_string()),
-        ("payload", payload.to_string()),
+        ("bng_id", bng_id.to_string()),
+        ("bng_instance_id", instance.to_string()),
+        ("seq", seq.to_string()),
+        ("event_type", event.event_type().to_owned()),
+        ("ts", ts.to_string()),
+        ("payload", payload(event)?),
     ])
+}
+
+fn payload(event: &Event) -> Result<String, serde_json::Error> {
+    match event {
+        Event::SessionStart(session) | Event::SessionUpdate(session) => serde_json::to_string(session),
+        Event::SessionStop(stop) => serde_json::to_string(stop),
+        Event::PolicyApply(apply) => serde_json::to_string(apply),
+        Event::RouterUpdate(router) => serde_json::to_string(router),
+        Event::BngHealthUpdate(health) => serde_json::to_string(health),
+    }
 }
 
 /// Reads the fields of one entry, in any order; unknown fields are ignored.
