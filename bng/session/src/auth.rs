@@ -109,7 +109,7 @@ impl Machine {
     /// The gate opens, or the walled garden is left: the element and its counters stay. Accounting starts here, with what the
     /// session has moved so far.
     fn accept(&mut self, now: Now, id: SessionId, grant: Grant, effects: &mut Effects) {
-        self.table.edit(id, |session| {
+        self.table.grant(id, |session| {
             session.auth = AuthState::Authorized;
             session.grant = grant;
             session.accounted = true;

@@ -273,7 +273,7 @@ impl Machine {
         if grant == session.grant {
             return Ok(None); // it is so already
         }
-        let before = self.table.edit(id, |session| std::mem::replace(&mut session.grant, grant));
+        let before = self.table.grant(id, |session| std::mem::replace(&mut session.grant, grant));
         self.comply(now, id, effects);
         if let Some(session) = self.table.get(id).cloned() {
             self.say_applied(now, &session, "CoA", effects);

@@ -35,6 +35,7 @@ mod shed;
 mod table;
 mod time;
 mod tombstone;
+mod uses;
 
 pub use accounting::{AccountingKind, AccountingRecord};
 pub use auth::{AuthRequest, Subject};

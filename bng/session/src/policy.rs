@@ -169,7 +169,7 @@ impl Machine {
             return None;
         }
         let gate_changes = session.terms.of_gate() != terms.of_gate();
-        let (before, action) = self.table.edit(id, |session| {
+        let (before, action) = self.table.grant(id, |session| {
             let before = std::mem::replace(&mut session.terms, terms);
             session.interim_ms = next_interim(now, session);
             let action = match (session.admitted, session.may_pass()) {
@@ -187,27 +187,16 @@ impl Machine {
 
     /// How sessions and policies go together, now and since the machine was made.
     pub fn policy_use(&self) -> PolicyUse {
-        let mut found = PolicyUse { fell_back: self.policies.fell_back.clone(), ..PolicyUse::default() };
         let known: BTreeSet<_> = self.settings.config.policies.iter().map(Policy::filter_id).collect();
-        for session in self.table.iter().filter(|session| session.ending.is_none()) {
-            if let Some(policy) = &session.terms.policy {
-                count(&mut found.sessions, policy, usize::MAX);
-            }
-            found.confined += u32::from(session.terms.garden.is_some());
-            if let Some(unknown) = session.grant.filter_id.as_deref().filter(|filter_id| !known.contains(filter_id)) {
-                found.unknown += 1;
-                count(&mut found.unknown_filter_ids, unknown, NAMES);
-            }
+        let uses = self.table.uses();
+        let unknown = || uses.filter_ids.iter().filter(|(filter_id, _)| !known.contains(filter_id.as_str()));
+        PolicyUse {
+            sessions: uses.policies.clone(),
+            confined: uses.confined,
+            unknown: unknown().map(|(_, count)| count).sum(),
+            unknown_filter_ids: unknown().take(NAMES).map(|(filter_id, count)| (filter_id.clone(), *count)).collect(),
+            fell_back: self.policies.fell_back.clone(),
         }
-        found
-    }
-}
-
-fn count(counts: &mut BTreeMap<String, u32>, name: &str, most: usize) {
-    if let Some(count) = counts.get_mut(name) {
-        *count += 1;
-    } else if counts.len() < most {
-        counts.insert(name.to_owned(), 1);
     }
 }
 

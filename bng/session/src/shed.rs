@@ -4,7 +4,7 @@
 //! bucket stand: whoever is online renews as long as there is any token, an exchange that was begun is finished before a new one
 //! begins. So one circuit that storms loses its own DISCOVERs, and a storm of all costs nobody who is online his session.
 
-use lastmile_types::{Attachment, SessionKey};
+use lastmile_types::Attachment;
 
 use crate::{
     bucket::{Bucket, Buckets, Rate},
@@ -79,8 +79,8 @@ impl Machine {
         if matches!(message.kind, DhcpKind::Discover | DhcpKind::Inform) {
             return Class::Discover;
         }
-        let key = SessionKey { attachment: attachment.clone(), mac: message.chaddr };
-        if self.online(&key, message.ciaddr) { Class::Renewal } else { Class::Request }
+        let session = self.table.of_device(attachment, message.chaddr);
+        if session.is_some_and(|session| session.ip == message.ciaddr) { Class::Renewal } else { Class::Request }
     }
 
     /// Takes the tokens; says why not.

@@ -12,7 +12,7 @@ use lastmile_types::{
     status::SessionCounts,
 };
 
-use crate::session::Session;
+use crate::{session::Session, uses::Uses};
 
 /// What a session is called for its whole life: unlike the other indexes, these are not touched when it changes.
 #[derive(Debug, Default)]
@@ -60,6 +60,7 @@ pub(crate) struct Table {
     deadlines: BTreeSet<(u64, SessionId)>,
     dirty: BTreeSet<SessionId>,
     counts: SessionCounts,
+    uses: Uses,
 }
 
 /// What of a session the indexes depend on; its key is its own for life.
@@ -130,14 +131,24 @@ impl Table {
         self.counts
     }
 
+    /// Sessions by policy, likewise.
+    pub(crate) fn uses(&self) -> &Uses {
+        &self.uses
+    }
+
     pub(crate) fn by_ip(&self, ip: Ipv4Addr) -> Option<&Session> {
         self.by_ip.get(&ip).and_then(|id| self.get(*id))
     }
 
     /// A device has few sessions, so it is asked first.
     pub(crate) fn by_key(&self, key: &SessionKey) -> Option<&Session> {
-        let own = self.of_mac(key.mac).filter_map(|id| self.get(id));
-        own.filter(|session| session.key.attachment == key.attachment).last()
+        self.of_device(&key.attachment, key.mac)
+    }
+
+    /// As [`Table::by_key`], of a key in its parts.
+    pub(crate) fn of_device(&self, attachment: &Attachment, mac: MacAddr) -> Option<&Session> {
+        let own = self.of_mac(mac).filter_map(|id| self.get(id));
+        own.filter(|session| session.key.attachment == *attachment).last()
     }
 
     pub(crate) fn at(&self, attachment: &Attachment) -> impl Iterator<Item = SessionId> {
@@ -197,6 +208,19 @@ impl Table {
         changed
     }
 
+    /// As [`Table::edit`], for a change of its grant or its terms, which are counted.
+    pub(crate) fn grant<T>(&mut self, id: SessionId, change: impl FnOnce(&mut Session) -> T) -> Option<T> {
+        let live = |session: &&Shared<Session>| session.ending.is_none();
+        if let Some(session) = self.sessions.get(&id).filter(live) {
+            self.uses.leave(session);
+        }
+        let changed = self.edit(id, change);
+        if let Some(session) = self.sessions.get(&id).filter(live) {
+            self.uses.enter(session);
+        }
+        changed
+    }
+
     /// Changes what is not worth a record, such as a reading that the kernel still has after a restart, or what its caller records.
     pub(crate) fn observe<T>(&mut self, id: SessionId, change: impl FnOnce(&mut Session) -> T) -> Option<T> {
         let session = self.sessions.get_mut(&id)?.make_mut();
@@ -251,6 +275,7 @@ impl Table {
             self.by_ip.insert(indexed.ip, session.id);
             self.by_mac.insert((session.key.mac, session.id));
             tally(&mut self.counts, indexed, |count| *count += 1);
+            self.uses.enter(session);
         }
         if let Some(at) = indexed.deadline {
             self.deadlines.insert((at, session.id));
@@ -263,6 +288,7 @@ impl Table {
             self.by_ip.remove(&indexed.ip);
             self.by_mac.remove(&(session.key.mac, session.id));
             tally(&mut self.counts, indexed, |count| *count -= 1);
+            self.uses.leave(session);
         }
         if let Some(at) = indexed.deadline {
             self.deadlines.remove(&(at, session.id));
@@ -297,6 +323,11 @@ impl Table {
         live().for_each(|session| tally(&mut counts, Indexed::of(session), |count| *count += 1));
         if counts != self.counts {
             return Err(format!("{:?} were counted, {counts:?} are there", self.counts));
+        }
+        let mut uses = Uses::default();
+        live().for_each(|session| uses.enter(session));
+        if uses != self.uses {
+            return Err(format!("{:?} were counted, {uses:?} are there", self.uses));
         }
         Ok(())
     }
