@@ -37,9 +37,7 @@ impl Driver {
         self.dhcp_condition();
         self.accounting_condition();
         self.write();
-        if self.journal.wants_rotation() && self.written() {
-            self.rotate();
-        }
+        self.rotate();
         if self.drained_at.is_none() && self.machine.drained() {
             self.drained_at = Some(self.machine.last_seq());
         }
@@ -185,12 +183,16 @@ impl Driver {
         });
     }
 
+    /// An image is written beside the driver; here its sessions are shared with it, no more.
     fn rotate(&mut self) {
-        self.image.snapshot = self.machine.snapshot();
-        if let Err(error) = self.journal.rotate(&self.image) {
+        let mut outcome = self.journal.rotated().unwrap_or(Ok(()));
+        if self.journal.wants_rotation() && self.written() {
+            let image = Image { snapshot: self.machine.snapshot(), ..self.image.clone() };
+            outcome = outcome.and(self.journal.rotate(image));
+        }
+        if let Err(error) = outcome {
             error!(error = chain(&error), "the journal cannot be shortened: check the disk below the state directory");
         }
-        self.image.snapshot = Default::default();
     }
 
     pub(crate) fn measure(&mut self) {

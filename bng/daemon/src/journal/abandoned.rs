@@ -9,7 +9,7 @@ use std::{
 use lastmile_types::InstanceId;
 use uuid::Uuid;
 
-use super::{Image, JournalError, files, frame, io_error};
+use super::{Image, JournalError, files, io_error, rotation};
 
 /// See the module. No gateway can have the folder meanwhile.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ impl Abandoned {
         let Some((generation, mut image)) = files::read_image(&self.folder)? else {
             return Ok(Image::new(InstanceId(Uuid::nil())));
         };
-        frame::replay(&files::read_log(&self.folder, generation)?, |entry| image.apply(entry));
+        rotation::replay_logs(&self.folder, generation, &mut image)?;
         Ok(image)
     }
 

@@ -36,6 +36,11 @@ pub fn replay(mut bytes: &[u8], mut apply: impl FnMut(Entry)) -> Replay {
     Replay { entries, torn: bytes.len() }
 }
 
+/// The first entry, if it is whole.
+pub fn first(bytes: &[u8]) -> Option<Entry> {
+    decode(bytes).map(|(entry, _)| entry)
+}
+
 fn decode(bytes: &[u8]) -> Option<(Entry, &[u8])> {
     let (length, rest) = bytes.split_first_chunk::<4>()?;
     let (crc, rest) = rest.split_first_chunk::<4>()?;

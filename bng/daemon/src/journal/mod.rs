@@ -2,12 +2,15 @@
 //!
 //! One [`Entry`] per change, handed to the kernel before anything that it leads to leaves the machine, so `kill -9` loses
 //! nothing; a thread of its own has it on the disk within 100 ms, so a power cut loses no more than that. At each start, and when the
-//! log has grown past [`ROTATE_AT`], an [`Image`] of everything replaces it. The folder is locked: a second gateway on the same
-//! state is refused.
+//! log has grown, an [`Image`] of everything replaces it. The folder is locked: a second gateway on the same state is refused.
+//!
+//! While a thread writes a new image ([`rotation`]), entries go to the next log already: until the image is whole, the old one and both
+//! logs, one after the other, are the state. A log says how long the one before it was, so that nothing is taken on over a gap.
 
 mod abandoned;
 mod files;
 pub mod frame;
+mod rotation;
 mod sync;
 
 use std::{
@@ -23,9 +26,9 @@ use serde::{Deserialize, Serialize};
 use tracing::{info, warn};
 
 pub use self::abandoned::Abandoned;
-use self::{files::Generation, sync::Syncer};
+use self::{files::Generation, rotation::Rotation, sync::Syncer};
 
-/// A log of this many octets is replaced by an image.
+/// A log of fewer octets is not replaced; nor is one that is shorter than the image: an image costs no more than what it replaces.
 pub const ROTATE_AT: u64 = 64 * 1024 * 1024;
 
 /// Why the journal cannot be used.
@@ -62,6 +65,11 @@ pub enum Entry {
     Opened {
         /// `/proc/sys/kernel/random/boot_id`.
         boot_id: String,
+    },
+    /// The first entry of a log that was begun while the image for it was still to be written.
+    Continues {
+        /// Length of the log before it, octets.
+        octets: u64,
     },
     /// What one input changed.
     Record(Box<Record>),
@@ -120,6 +128,7 @@ impl Image {
     pub fn remember(&mut self, entry: Entry) -> (Vec<Shared<RecordedEvent>>, Vec<Shared<AccountingRecord>>) {
         match entry {
             Entry::Opened { boot_id } => self.boot_id = boot_id,
+            Entry::Continues { .. } => {}
             Entry::Record(record) => {
                 let events: Vec<_> = record.events.into_iter().map(Shared::new).collect();
                 let accounting: Vec<_> = record.accounting.into_iter().map(Shared::new).collect();
@@ -151,8 +160,11 @@ pub struct Journal {
     generation: Generation,
     log: File,
     written: u64,
+    /// Length of the image, octets.
+    image: u64,
     buffer: Vec<u8>,
     syncer: Syncer,
+    rotation: Option<Rotation>,
     _lock: File,
 }
 
@@ -161,9 +173,8 @@ impl Journal {
     /// identity `fresh`. A torn end of the log, as a power cut leaves it, is cut off and said.
     pub fn open(folder: &Path, fresh: InstanceId) -> Result<(Self, Image), JournalError> {
         let lock = files::lock(folder)?;
-        let (generation, mut image) = files::read_image(folder)?.unwrap_or((Generation(0), Image::new(fresh)));
-        let bytes = files::read_log(folder, generation)?;
-        let replay = frame::replay(&bytes, |entry| image.apply(entry));
+        let (read, mut image) = files::read_image(folder)?.unwrap_or((Generation(0), Image::new(fresh)));
+        let replay = rotation::replay_logs(folder, read, &mut image)?;
         if replay.torn > 0 {
             warn!(
                 octets = replay.torn,
@@ -171,12 +182,22 @@ impl Journal {
             );
         }
         info!(instance = %image.instance_id, entries = replay.entries, sessions = image.snapshot.sessions.len(), "journal read");
-        let (generation, log) = files::replace(folder, generation, &image)?;
-        let syncer = Syncer::start(&log).map_err(|source| io_error("sync", folder, source))?;
-        Ok((
-            Self { folder: folder.to_owned(), generation, log, written: 0, buffer: Vec::new(), syncer, _lock: lock },
-            image,
-        ))
+        let generation = files::newest(folder)?.max(read).next();
+        let log = files::begin_log(folder, generation)?;
+        let octets = files::write_image(folder, generation, &image)?;
+        let syncer = Syncer::start(&log, folder).map_err(|source| io_error("sync", folder, source))?;
+        let journal = Self {
+            folder: folder.to_owned(),
+            generation,
+            log,
+            written: 0,
+            image: octets,
+            buffer: Vec::new(),
+            syncer,
+            rotation: None,
+            _lock: lock,
+        };
+        Ok((journal, image))
     }
 
     /// Hands entries to the kernel, all or none. On an error nothing that they lead to may be done.
@@ -193,17 +214,30 @@ impl Journal {
         Ok(())
     }
 
-    /// The log has grown past [`ROTATE_AT`].
+    /// The log has grown, and no rotation is under way.
     pub fn wants_rotation(&self) -> bool {
-        self.written > ROTATE_AT
+        self.rotation.is_none() && self.written > ROTATE_AT.max(self.image)
     }
 
-    /// Replaces the log by an image of everything that was appended to it.
-    pub fn rotate(&mut self, image: &Image) -> Result<(), JournalError> {
-        let (generation, log) = files::replace(&self.folder, self.generation, image)?;
-        self.syncer = Syncer::start(&log).map_err(|source| io_error("sync", &self.folder, source))?;
-        (self.generation, self.log, self.written) = (generation, log, 0);
+    /// Begins to replace the log by an image of everything that was appended so far; see [`Journal::rotated`].
+    pub fn rotate(&mut self, image: Image) -> Result<(), JournalError> {
+        let next = self.generation.next();
+        let mut log = files::begin_log(&self.folder, next)?;
+        self.buffer.clear();
+        frame::encode(&Entry::Continues { octets: self.written }, &mut self.buffer);
+        log.write_all(&self.buffer).map_err(|source| io_error("append to", &self.folder, source))?;
+        let syncer = Syncer::start(&log, &self.folder).map_err(|source| io_error("sync", &self.folder, source))?;
+        syncer.wake();
+        let rotation = Rotation::start(self.folder.clone(), next, image);
+        self.rotation = Some(rotation.map_err(|source| io_error("write an image to", &self.folder, source))?);
+        (self.generation, self.log, self.written, self.syncer) = (next, log, self.buffer.len() as u64, syncer);
         Ok(())
+    }
+
+    /// What came of a rotation, once it has ended. If it failed, the logs go on growing and nothing is lost.
+    pub fn rotated(&mut self) -> Option<Result<(), JournalError>> {
+        let ended = self.rotation.take_if(|rotation| rotation.has_ended())?.join(&self.folder);
+        Some(ended.map(|octets| self.image = octets))
     }
 
     /// Waits until everything is on the disk.

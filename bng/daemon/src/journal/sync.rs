@@ -3,6 +3,7 @@
 use std::{
     fs::File,
     io,
+    path::Path,
     sync::mpsc::{Receiver, SyncSender, sync_channel},
     thread,
     time::Duration,
@@ -19,11 +20,11 @@ pub struct Syncer {
 }
 
 impl Syncer {
-    /// Starts the thread for this log.
-    pub fn start(log: &File) -> io::Result<Self> {
-        let log = log.try_clone()?;
+    /// Starts the thread for this log, which is new in its folder.
+    pub fn start(log: &File, folder: &Path) -> io::Result<Self> {
+        let (log, folder) = (log.try_clone()?, File::open(folder)?);
         let (wake, woken) = sync_channel(1);
-        thread::Builder::new().name("journal-sync".into()).spawn(move || sync_when_woken(&log, &woken))?;
+        thread::Builder::new().name("journal-sync".into()).spawn(move || sync_when_woken(&log, folder, &woken))?;
         Ok(Self { wake })
     }
 
@@ -34,9 +35,12 @@ impl Syncer {
     }
 }
 
-fn sync_when_woken(log: &File, woken: &Receiver<()>) {
+fn sync_when_woken(log: &File, folder: File, woken: &Receiver<()>) {
+    let mut folder = Some(folder);
     while woken.recv().is_ok() {
-        if let Err(error) = log.sync_data() {
+        // Its name is to be found, too.
+        let named = folder.take().map_or(Ok(()), |folder| folder.sync_all());
+        if let Err(error) = named.and_then(|()| log.sync_data()) {
             error!(%error, "the journal cannot be brought to the disk: check the disk below the state directory");
         }
         // One fsync for all that comes meanwhile, half of the promise each.

@@ -22,9 +22,9 @@ fn event(seq: u64) -> Entry {
     Entry::Record(Box::new(Record { boot_ms: seq * 10, events, ..Record::default() }))
 }
 
-fn log_file(folder: &Path) -> PathBuf {
+fn log_files(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).unwrap().flatten().map(|entry| entry.path());
-    entries.filter(|path| path.file_name().unwrap().to_str().unwrap().starts_with("log-")).max().unwrap()
+    entries.filter(|path| path.file_name().unwrap().to_str().unwrap().starts_with("log-")).collect()
 }
 
 #[test]
@@ -51,6 +51,26 @@ fn a_second_gateway_is_refused() {
     assert!(matches!(Journal::open(folder.path(), instance(2)), Err(JournalError::Locked(_))));
 }
 
+/// Waits for the image.
+fn rotated(journal: &mut Journal) -> Result<(), JournalError> {
+    loop {
+        if let Some(outcome) = journal.rotated() {
+            return outcome;
+        }
+        std::thread::yield_now();
+    }
+}
+
+/// Leaves the journal as a crash does before the new image is there.
+fn rotate_in_vain(journal: &mut Journal, folder: &Path, image: Image) {
+    let draft = folder.join("image.draft");
+    std::fs::create_dir(&draft).unwrap();
+    journal.rotate(image).unwrap();
+    assert!(!journal.wants_rotation(), "one at a time");
+    rotated(journal).unwrap_err();
+    std::fs::remove_dir(draft).unwrap();
+}
+
 #[test]
 fn rotation_keeps_everything_and_one_generation() {
     let folder = tempfile::tempdir().unwrap();
@@ -59,11 +79,31 @@ fn rotation_keeps_everything_and_one_generation() {
         journal.append(&[event(seq)]).unwrap();
         image.apply(event(seq));
     }
-    journal.rotate(&image).unwrap();
-    journal.append(&[event(4)]).unwrap();
+    journal.rotate(image).unwrap();
+    journal.append(&[event(4)]).unwrap(); // while the image is written, or after that
+    rotated(&mut journal).unwrap();
+    let files = std::fs::read_dir(folder.path()).unwrap().count();
+    assert_eq!(files, 3, "lock, one image, one log");
+    journal.append(&[event(5)]).unwrap();
     drop(journal);
     let (_journal, image) = Journal::open(folder.path(), instance(2)).unwrap();
-    assert_eq!(image.events.len(), 4);
+    assert_eq!(image.events.iter().map(|event| event.seq).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
+}
+
+#[test]
+fn a_crash_before_the_new_image_is_whole_loses_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut journal, mut image) = Journal::open(folder.path(), instance(1)).unwrap();
+    for seq in 1..=6 {
+        journal.append(&[event(seq)]).unwrap();
+        image.apply(event(seq));
+        if seq % 2 == 0 {
+            rotate_in_vain(&mut journal, folder.path(), image.clone());
+        }
+    }
+    drop(journal);
+    let (_journal, found) = Journal::open(folder.path(), instance(2)).unwrap();
+    assert_eq!(found, image);
     let files = std::fs::read_dir(folder.path()).unwrap().count();
     assert_eq!(files, 3, "lock, one image, one log");
 }
@@ -83,21 +123,32 @@ proptest! {
 
     /// Cut anywhere, or with any octet changed, the log gives back a prefix of what was written.
     #[test]
-    fn any_damage_leaves_a_prefix(count in 1u64..20, cut in any::<prop::sample::Index>(), flip in proptest::option::of(any::<prop::sample::Index>())) {
+    fn any_damage_leaves_a_prefix(
+        count in 1u64..20,
+        rotate_at in proptest::option::of(1u64..20),
+        which in any::<prop::sample::Index>(),
+        cut in any::<prop::sample::Index>(),
+        flip in proptest::option::of(any::<prop::sample::Index>()),
+    ) {
         let folder = tempfile::tempdir().unwrap();
-        let (mut journal, _) = Journal::open(folder.path(), instance(1)).unwrap();
+        let (mut journal, mut image) = Journal::open(folder.path(), instance(1)).unwrap();
         for seq in 1..=count {
             journal.append(&[event(seq)]).unwrap();
+            image.apply(event(seq));
+            if rotate_at == Some(seq) {
+                rotate_in_vain(&mut journal, folder.path(), image.clone());
+            }
         }
         drop(journal);
-        let path = log_file(folder.path());
-        let mut bytes = std::fs::read(&path).unwrap();
+        let logs = log_files(folder.path());
+        let path = which.get(&logs);
+        let mut bytes = std::fs::read(path).unwrap();
         bytes.truncate(cut.index(bytes.len() + 1));
         if let Some(flip) = flip.filter(|_| !bytes.is_empty()) {
             let at = flip.index(bytes.len());
             bytes[at] ^= 0x40;
         }
-        OpenOptions::new().write(true).truncate(true).open(&path).unwrap().write_all(&bytes).unwrap();
+        OpenOptions::new().write(true).truncate(true).open(path).unwrap().write_all(&bytes).unwrap();
 
         let (mut journal, image) = Journal::open(folder.path(), instance(2)).unwrap();
         let kept: Vec<u64> = image.events.iter().map(|event| event.seq).collect();
