@@ -5,7 +5,7 @@ use std::{fs, time::Duration};
 use jiff::Timestamp;
 use lastmile_session::Now;
 use nix::time::{ClockId, clock_gettime};
-use uuid::Uuid;
+use uuid::Builder;
 
 /// Milliseconds since the host booted, suspend included.
 pub fn boot_ms() -> u64 {
@@ -15,7 +15,11 @@ pub fn boot_ms() -> u64 {
 
 /// This moment, with an id for whom it may start.
 pub fn now() -> Now {
-    Now { boot_ms: boot_ms(), wall: Timestamp::now(), fresh: Uuid::now_v7() }
+    let wall = Timestamp::now();
+    let since_1970 = u64::try_from(wall.as_millisecond()).unwrap_or_default();
+    // Not `Uuid::now_v7`: that asks the kernel for its random part, and every input is given an id.
+    let fresh = Builder::from_unix_timestamp_millis(since_1970, &rand::random()).into_uuid();
+    Now { boot_ms: boot_ms(), wall, fresh }
 }
 
 /// Which boot of the host this is; empty where the kernel does not say.

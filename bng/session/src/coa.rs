@@ -195,7 +195,7 @@ impl Machine {
     pub(crate) fn on_coa_refused(&mut self, now: Now, undo: CoaUndo, effects: &mut Effects) {
         let CoaUndo { order, session: id, grant } = undo;
         if self.table.get(id).is_some_and(|session| session.ending.is_none()) {
-            self.table.edit(id, |session| session.grant = grant);
+            self.table.grant(id, |session| session.grant = grant);
             self.comply(now, id, effects);
             if let Some(session) = self.table.get(id).cloned() {
                 self.say_applied(now, &session, "CoA taken back: the kernel refused it", effects);
