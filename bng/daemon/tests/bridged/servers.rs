@@ -5,7 +5,10 @@ use std::net::Ipv4Addr;
 use nix::sys::signal::Signal;
 use serde_json::json;
 
-use crate::bed::{Bed, SERVERS, wait};
+use crate::{
+    bed::{Bed, SERVERS, wait},
+    sql::row,
+};
 
 /// The addresses of the first server end below this, those of the second begin here.
 const SECOND: u8 = 100;
@@ -60,6 +63,35 @@ fn a_dead_server_is_left_alone_until_it_speaks_and_the_last_one_never() {
     }
     wait("the quarantine of the other", || each(&bed, "in_service") == [Some(1), Some(0)]);
     assert!(each(&bed, "asked_total")[0] > asked[0]);
+}
+
+#[test]
+fn a_renewal_that_nobody_answers_extends_nothing() {
+    const NAS: &str = "127.0.82.1";
+    const LEASE: u32 = 20;
+    let mut bed = Bed::new();
+    let kea = bed.kea_of("kea", SERVERS[0], ["10-100.64.1.19", "10-100.64.2.19"], LEASE);
+    bed.gateway_addresses();
+    bed.gateway_with(json!({ "nasIpAddress": NAS }));
+    wait("the gateway", || bed.log("gateway").contains("the gateway is open"));
+    bed.relay();
+    let client = bed.client("sub1", "udhcpc");
+    wait("it to be let through", || bed.online("sub1"));
+    bed.signal(client, Signal::SIGUSR1);
+    wait("a renewal", || bed.log("sub1").matches("lease of").count() == 2);
+    assert!(!bed.log("sub1").contains("NAK"), "{}", bed.log("sub1"));
+
+    bed.killed(kea);
+    let asked = bed.log("sub1").matches("sending renew").count();
+    bed.signal(client, Signal::SIGUSR1);
+    let ended = || {
+        let fields = "count(*), coalesce(string_agg(acctterminatecause, ' '), '')";
+        row(&format!("SELECT {fields} FROM radacct WHERE nasipaddress = '{NAS}' AND acctstoptime IS NOT NULL"))
+    };
+    wait("the lease's end", || ended()[0] != "0");
+    assert_eq!(ended(), ["1", "Lost-Carrier"]);
+    assert!(bed.log("sub1").matches("sending renew").count() > asked, "it asked to renew: {}", bed.log("sub1"));
+    assert!(!bed.online("sub1"));
 }
 
 /// A metric of each server.

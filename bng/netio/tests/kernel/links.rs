@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use lastmile_netio::{
-    links::{LinkWatch, Links},
+    links::{LinkChange, LinkWatch, Links},
+    neighbours::Neighbours,
     ping::Pinger,
     routes::{Route, Routes},
 };
+use lastmile_types::MacAddr;
 use tokio::time::timeout;
 
 use crate::netns::Bench;
@@ -28,6 +30,25 @@ fn interfaces_are_read_and_watched() {
             while watch.changed().await.index != link.index || links.get("access0").await.unwrap().unwrap().up {}
         };
         timeout(Duration::from_secs(2), changed).await.unwrap();
+    });
+}
+
+/// A link that was down and is up again looks as before, and has forgotten what was bound to it.
+#[test]
+fn a_short_fall_of_an_interface_is_seen() {
+    let bench = Bench::new();
+    bench.within_async("gateway", async || {
+        let index = Links::open().unwrap().get("access0").await.unwrap().unwrap().index;
+        let neighbours = Neighbours::open().unwrap();
+        let ip = [100, 64, 1, 77].into();
+        neighbours.pin(index, ip, MacAddr([2, 0, 0, 0, 0, 0x77])).await.unwrap();
+        let mut watch = LinkWatch::open().unwrap();
+        bench.ip("gateway", "link set access0 down");
+        bench.ip("gateway", "link set access0 up");
+        let fell = async { while watch.changed().await != (LinkChange { index, down: true }) {} };
+        timeout(Duration::from_secs(10), fell).await.unwrap();
+        let left = neighbours.list(index).await.unwrap();
+        assert!(left.iter().all(|neighbour| neighbour.ip != ip), "the kernel forgets even what is permanent: {left:?}");
     });
 }
 
