@@ -2,6 +2,7 @@
 //! run under `lab services --`.
 
 mod bed;
+mod moves;
 mod reboot;
 mod servers;
 #[path = "../radius/sql.rs"]
