@@ -21,7 +21,7 @@ fn mac(session: &Value) -> &str {
 }
 
 /// One whole exchange by a real client that then goes away: it neither renews nor releases.
-fn ask_once(lab: &Lab, node: &str, lease_seconds: u32) -> Result<(), String> {
+pub fn ask_once(lab: &Lab, node: &str, lease_seconds: u32) -> Result<(), String> {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/run/subscribers/udhcpc-script");
     let lease = format!("0x33:{lease_seconds:08x}");
     let client = ["udhcpc", "-n", "-q", "-f", "-i", "eth0", "-t", "8", "-T", "1", "-x", &lease, "-s", script];
@@ -81,7 +81,7 @@ fn leases(lab: &Lab, address: &str) -> Result<String, String> {
 }
 
 /// The subscriber's own client runs again, and he is online.
-fn restored(lab: &Lab, subscriber: &str, line: &str) -> Result<(), String> {
+pub fn restored(lab: &Lab, subscriber: &str, line: &str) -> Result<(), String> {
     lab.run(&["subscriber", "start", subscriber])?;
     eventually(40, || {
         let session = lab.session_of(line)?;

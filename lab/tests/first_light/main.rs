@@ -14,6 +14,7 @@ mod policy;
 mod record;
 mod restart;
 mod shape;
+mod trust;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
@@ -53,6 +54,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("a_disconnect_request_ends_a_session", coa::disconnects),
     ("a_release_moves_the_session_to_history", life::release),
     ("kubectl_delete_session_disconnects", life::delete_session),
+    ("an_undeclared_router_is_not_served_where_only_declared_ones_are", trust::listed_only),
     ("a_lease_that_runs_out_is_lost_carrier", causes::lease_runs_out),
     ("another_device_preempts_the_port", causes::another_device),
     ("another_address_is_another_session", causes::another_address),
