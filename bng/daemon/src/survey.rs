@@ -1,6 +1,14 @@
 //! Everybody's counters: read by a thread of its own, dealt with in slices, so that packets wait for neither.
 
-use std::{collections::BTreeSet, io, net::Ipv4Addr, sync::mpsc::sync_channel, thread, vec};
+use std::{
+    collections::BTreeSet,
+    io,
+    net::Ipv4Addr,
+    sync::mpsc::sync_channel,
+    thread,
+    time::{Duration, Instant},
+    vec,
+};
 
 use lastmile_netio::{
     Error,
@@ -15,8 +23,8 @@ use crate::{actions::reading, driver::Driver};
 /// Readings of one slice.
 const SLICE: usize = 256;
 
-/// What a survey found.
-pub type Found = Result<Vec<Sighting>, Error>;
+/// What a survey found, and how long it took.
+pub type Found = (Result<Vec<Sighting>, Error>, Duration);
 
 /// The thread, and what of its last answer is still to be dealt with.
 #[derive(Debug)]
@@ -26,6 +34,7 @@ pub struct Surveys {
     /// Whose element was changed since the survey was asked for: what it says of them may be of the time before.
     changed: BTreeSet<Ipv4Addr>,
     rest: vec::IntoIter<Sighting>,
+    took: Option<Duration>,
 }
 
 impl Surveys {
@@ -35,10 +44,13 @@ impl Surveys {
         let (found, answers) = mpsc::unbounded_channel();
         thread::Builder::new().name("survey".to_owned()).spawn(move || {
             while asked.recv().is_ok() {
-                let _ = found.send(survey(&bng_id)); // nobody waits at the end
+                let began = Instant::now();
+                let all = survey(&bng_id);
+                let _ = found.send((all, began.elapsed())); // nobody waits at the end
             }
         })?;
-        Ok((Self { ask, under_way: false, changed: BTreeSet::new(), rest: Vec::new().into_iter() }, answers))
+        let rest = Vec::new().into_iter();
+        Ok((Self { ask, under_way: false, changed: BTreeSet::new(), rest, took: None }, answers))
     }
 
     /// Asks for one, unless one is under way.
@@ -55,6 +67,11 @@ impl Surveys {
         }
     }
 
+    /// How long the last one took that succeeded, milliseconds.
+    pub fn took_ms(&self) -> Option<u64> {
+        self.took.map(|took| took.as_millis() as u64)
+    }
+
     /// Some of an answer is left.
     pub fn has_rest(&self) -> bool {
         self.rest.len() > 0
@@ -68,9 +85,10 @@ impl Surveys {
 
 impl Driver {
     /// A survey's answer is there.
-    pub(crate) fn surveyed(&mut self, found: Found) {
+    pub(crate) fn surveyed(&mut self, (found, took): Found) {
         match found {
             Ok(all) => {
+                self.surveys.took = Some(took);
                 self.surveys.rest = all.into_iter();
                 self.slice();
             }

@@ -237,6 +237,7 @@ impl Driver {
             spoofed: self.spoofed.clone(),
             drops: self.drops.iter().map(|(label, count)| ((*label).to_owned(), *count)).chain(coa.drops).collect(),
             coa: coa.requests,
+            counters_read_ms: self.surveys.took_ms(),
             ..self.sinks.status.borrow().clone()
         };
         self.sinks.status.send_if_modified(|status| replace(status, next));
@@ -299,6 +300,7 @@ pub fn first_status(config: &Config, image: &Image, conditions: &[Condition]) ->
         shaping: Default::default(),
         accounting: Default::default(),
         coa: Default::default(),
+        counters_read_ms: None,
         at: Timestamp::now(),
     }
 }

@@ -72,6 +72,9 @@ pub struct BngStatus {
     /// `repeated` = a retransmission, answered again), since the daemon started. Those that were not believed are in `drops`.
     #[serde(default, skip_serializing_if = "crate::config::is_default")]
     pub coa: std::collections::BTreeMap<String, std::collections::BTreeMap<String, u64>>,
+    /// How long the last reading of everybody's counters took, milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counters_read_ms: Option<u64>,
     /// When this was said.
     pub at: Timestamp,
 }

@@ -188,6 +188,8 @@ fn measure_null(paths: &Paths, topology: &Topology, folders: &Folders, length: &
         }
         let (sessions, seconds) = bed.restart().await?;
         println!("killed and started again with {sessions} sessions in its journal: it answers after {seconds:.1} s");
+        let seconds = bed.counters().await?;
+        println!("it reads the counters of {sessions} subscribers, both directions, in {seconds:.2} s");
         bed.stop();
         Ok(samples)
     })

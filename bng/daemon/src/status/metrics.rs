@@ -8,6 +8,8 @@ use lastmile_types::status::{BngStatus, DhcpServer, PolicyUse};
 use super::radius;
 use tokio::{net::TcpListener, sync::watch};
 
+const READ_SECONDS: &str = "lastmile_bng_counters_read_seconds";
+
 /// Serves for ever.
 pub async fn serve(listener: TcpListener, status: watch::Receiver<BngStatus>) -> io::Result<()> {
     let router = Router::new().route("/metrics", get(metrics)).route("/healthz", get(|| async { "ok\n" }));
@@ -48,6 +50,10 @@ fn render(status: &BngStatus) -> String {
     for (name, help, value) in gauges {
         family(&mut text, name, "gauge", help);
         let _ = writeln!(text, "{name} {value}");
+    }
+    if let Some(took_ms) = status.counters_read_ms {
+        family(&mut text, READ_SECONDS, "gauge", "How long the last reading of everybody's counters took.");
+        let _ = writeln!(text, "{READ_SECONDS} {}", took_ms as f64 / 1e3);
     }
     family(&mut text, "lastmile_bng_condition", "gauge", "1 = True, 0 = False, -1 = Unknown.");
     for condition in &status.conditions {

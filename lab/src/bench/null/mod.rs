@@ -179,6 +179,23 @@ impl NullBed {
         Ok((self.next_client, begin.elapsed().as_secs_f64()))
     }
 
+    /// Seconds in which the gateway, left alone, reads everybody's counters.
+    pub async fn counters(&mut self) -> Result<f64> {
+        let place = Place { netns: Some("n-services".to_owned()), logs: Default::default() };
+        let url = format!("http://{}:9100/metrics", wires::MIDDLE);
+        let end = Instant::now() + Duration::from_secs(90);
+        loop {
+            self.check()?;
+            let text = crate::process::run(place.command("curl").args(["-s", "--max-time", "5", &url]))?;
+            let read = text.lines().find_map(|line| line.strip_prefix("lastmile_bng_counters_read_seconds "));
+            if let Some(seconds) = read {
+                return seconds.parse().context("seconds are a number");
+            }
+            ensure!(Instant::now() < end, "the gateway reads no counters\n{}", tail(&self.gateway.log, 15));
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+    }
+
     fn check(&mut self) -> Result<()> {
         for part in [&mut self.gateway, &mut self.responders] {
             if let Some(status) = part.exited() {
