@@ -9,7 +9,7 @@ use lastmile_types::{MacAddr, Octets, SessionId, session::AuthState, session::Ra
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    effect::{Action, Effects},
+    effect::{Action, Admission, Effects},
     input::Grant,
     machine::Machine,
     session::{Session, Waiting},
@@ -71,6 +71,8 @@ pub struct CoaUndo {
     pub session: SessionId,
     /// What had been granted before.
     pub grant: Grant,
+    /// What was granted instead.
+    pub changed: Grant,
 }
 
 /// NAS and session identification (RFC 5176 §3). What is given must match.
@@ -180,7 +182,10 @@ impl Machine {
         let (refused, undo) = match (self.identify(&target), wish) {
             (Err(cause), _) => (Some(cause), None),
             (Ok(id), CoaWish::Change(patch)) => match self.change(now, id, &patch, effects) {
-                Ok(before) => (None, before.map(|grant| Box::new(CoaUndo { order, session: id, grant }))),
+                Ok(changed) => {
+                    let undo = |(grant, changed)| Box::new(CoaUndo { order, session: id, grant, changed });
+                    (None, changed.map(undo))
+                }
                 Err(cause) => (Some(cause), None),
             },
             (Ok(id), CoaWish::Disconnect { detail }) => {
@@ -191,13 +196,15 @@ impl Machine {
         effects.act(Action::CoaAnswer { order, refused, undo });
     }
 
-    /// The kernel refused what a CoA-Request changed: everything is as before, and that is said.
+    /// The kernel refused what a CoA-Request changed: it is as before, but for what was changed again since, and that is said.
     pub(crate) fn on_coa_refused(&mut self, now: Now, undo: CoaUndo, effects: &mut Effects) {
-        let CoaUndo { order, session: id, grant } = undo;
+        let (order, id) = (undo.order, undo.session);
         if self.table.get(id).is_some_and(|session| session.ending.is_none()) {
-            self.table.grant(id, |session| session.grant = grant);
+            self.table.grant(id, |session| session.grant = undo.of(&session.grant));
             self.comply(now, id, effects);
             if let Some(session) = self.table.get(id).cloned() {
+                // Also where the terms are the same in the end: the kernel may have others, or a part of them.
+                effects.actions.extend(session.admitted.then(|| Action::SetLimits(Admission::of(&session))));
                 self.say_applied(now, &session, "CoA taken back: the kernel refused it", effects);
             }
         }
@@ -248,14 +255,14 @@ impl Machine {
         })
     }
 
-    /// What had been granted before, if anything changed.
+    /// What had been granted before and what is now, if anything changed.
     fn change(
         &mut self,
         now: Now,
         id: SessionId,
         patch: &Patch,
         effects: &mut Effects,
-    ) -> Result<Option<Grant>, ErrorCause> {
+    ) -> Result<Option<(Grant, Grant)>, ErrorCause> {
         let config = &self.settings.config;
         let session = self.table.get(id).ok_or(ErrorCause::SessionContextNotFound)?;
         if *patch == Patch::default() {
@@ -273,12 +280,12 @@ impl Machine {
         if grant == session.grant {
             return Ok(None); // it is so already
         }
-        let before = self.table.grant(id, |session| std::mem::replace(&mut session.grant, grant));
+        let changed = self.table.grant(id, |session| (std::mem::replace(&mut session.grant, grant.clone()), grant));
         self.comply(now, id, effects);
         if let Some(session) = self.table.get(id).cloned() {
             self.say_applied(now, &session, "CoA", effects);
         }
-        Ok(before)
+        Ok(changed)
     }
 }
 
@@ -293,6 +300,33 @@ impl Target {
             && self.nas_port_id.as_ref().is_none_or(|port| *port == nas_port_id(&place.circuit_id))
             && agent(&self.circuit_id, &place.circuit_id)
             && agent(&self.remote_id, &place.remote_id)
+    }
+}
+
+impl CoaUndo {
+    /// The grant without the change. What somebody changed again since is his.
+    fn of(&self, grant: &Grant) -> Grant {
+        fn one<T: Clone + PartialEq>(now: &T, changed: &T, before: &T) -> T {
+            if now == changed { before.clone() } else { now.clone() }
+        }
+        let Self { grant: before, changed, .. } = self;
+        Grant {
+            filter_id: one(&grant.filter_id, &changed.filter_id, &before.filter_id),
+            session_timeout_seconds: one(
+                &grant.session_timeout_seconds,
+                &changed.session_timeout_seconds,
+                &before.session_timeout_seconds,
+            ),
+            idle_timeout_seconds: one(
+                &grant.idle_timeout_seconds,
+                &changed.idle_timeout_seconds,
+                &before.idle_timeout_seconds,
+            ),
+            interim_seconds: one(&grant.interim_seconds, &changed.interim_seconds, &before.interim_seconds),
+            framed_ip: grant.framed_ip,
+            class: one(&grant.class, &changed.class, &before.class),
+            rates: one(&grant.rates, &changed.rates, &before.rates),
+        }
     }
 }
 

@@ -81,7 +81,7 @@ pub enum Action {
     Authenticate(Box<AuthRequest>),
     /// Open the gate.
     Admit(Admission),
-    /// Close it; answered by `Input::Evicted`.
+    /// Close it; answered by `Input::Evicted` when nobody passes any more.
     Evict {
         /// The session.
         session: SessionId,

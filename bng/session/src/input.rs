@@ -18,7 +18,7 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Input {
-    /// The shell stands; the first input of a process.
+    /// The shell stands; the first input of a process. Later, the gate had to be made anew.
     Started(Started),
     /// The configuration changed.
     Config(Box<Settings>),
@@ -60,7 +60,7 @@ pub enum Input {
     },
     /// A CoA-Request or Disconnect-Request that may be believed.
     Coa(Box<CoaRequest>),
-    /// The kernel refused what such a request changed ([`crate::Action::CoaAnswer`]).
+    /// The kernel refused what such a request changed ([`crate::Action::CoaAnswer`]); of several of one session the latest goes first.
     CoaRefused(Box<CoaUndo>),
     /// End every session and start none, until [`Input::Resume`].
     Drain,
@@ -88,7 +88,7 @@ pub enum Input {
     Adopt(Box<Adoption>),
 }
 
-/// What the shell found when it started.
+/// What the shell found when it started, or in a gate that it made anew.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Started {

@@ -144,7 +144,8 @@ impl Machine {
         }
     }
 
-    /// The gate is closed: for a session that ends, or that is no longer let into a walled garden and lives on outside.
+    /// The gate is closed: for a session that ends, that is no longer let into a walled garden and lives on outside, or whose element
+    /// somebody removed.
     pub(crate) fn on_evicted(&mut self, now: Now, id: SessionId, counters: Option<Counters>, effects: &mut Effects) {
         let Some(session) = self.table.get(id) else { return };
         if session.ending.is_some() {

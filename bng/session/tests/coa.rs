@@ -280,3 +280,20 @@ fn what_the_kernel_refuses_is_taken_back() {
         world.actions.iter().any(|action| matches!(action, Action::SetLimits(old) if old.rates == before.terms.rates))
     );
 }
+
+#[test]
+fn what_another_change_granted_since_is_not_taken_back() {
+    let mut world = World::new();
+    let id = world.online(1, IP, 1);
+    world.refuses = true;
+    assert_eq!(change(&mut world, by_ip(IP), Patch { session_timeout_seconds: Some(100), ..filter("basic") }), Ok(()));
+    world.refuses = false;
+    let later = Patch { session_timeout_seconds: Some(200), ..Patch::default() };
+    assert_eq!(change(&mut world, by_ip(IP), later), Ok(()));
+    let undo = world.undos.pop().expect("a change can be taken back");
+    world.input(Input::CoaRefused(Box::new(undo)));
+    let session = world.machine.session(id).unwrap();
+    assert_eq!(session.grant.filter_id.as_deref(), Some("gold"));
+    assert_eq!(session.terms.session_timeout_seconds, Some(200), "that was acknowledged");
+    assert_eq!(world.limits[&address(IP)].0, session.terms.rates);
+}

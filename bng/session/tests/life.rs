@@ -344,3 +344,24 @@ fn a_user_name_is_never_empty() {
     assert_eq!(name("{nobody}"), "{nobody}");
     assert_eq!(name(&"x".repeat(300)).len(), 253);
 }
+
+#[test]
+fn a_gate_that_is_made_anew_lets_everybody_in_and_goes_on_counting() {
+    type Lose = fn(&mut World);
+    let mut world = World::new();
+    let id = world.online(1, IP, 1);
+    world.dora(2, IP + 1, 2);
+    world.answer(AuthAnswer::Reject { message: String::new() });
+    world.traffic(IP, 100);
+    world.sleep(5_000);
+    let losses: [(u64, Lose); 2] = [(100, World::gate_anew), (107, |world| world.element_gone(IP))];
+    for (counted, lose) in losses {
+        lose(&mut world);
+        assert_eq!(world.gate.keys().copied().collect::<Vec<_>>(), [address(IP)], "nobody else comes in by it");
+        assert_eq!(world.machine.session(id).unwrap().meter.total().input_octets, counted);
+        world.traffic(IP, 7);
+        world.sleep(5_000);
+    }
+    world.input(Input::Disconnect { session: id, order: 1, detail: String::new() });
+    assert_eq!(world.stops(), [("Admin-Reset", 114)]);
+}

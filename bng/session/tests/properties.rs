@@ -28,7 +28,10 @@ enum Step {
     Traffic { ip: u8, octets: u64 },
     Sleep(u64),
     Disconnect(usize),
-    Coa { target: CoaTarget, wish: Option<u32> },
+    Coa { target: CoaTarget, wish: Option<u32>, refuse: bool },
+    Refused,
+    GateAnew,
+    ElementGone(u8),
     Restart,
     Policy(u32),
     Policies { gold: bool, garden: bool, confine: bool, selector: bool },
@@ -62,7 +65,11 @@ fn coa() -> impl Strategy<Value = Step> {
         port.clone().prop_map(CoaTarget::Line),
         (port, ip).prop_map(|(port, ip)| CoaTarget::Name { port, ip }),
     ];
-    (target, proptest::option::weighted(0.8, 0..200_u32)).prop_map(|(target, wish)| Step::Coa { target, wish })
+    (target, proptest::option::weighted(0.8, 0..200_u32), any::<bool>()).prop_map(|(target, wish, refuse)| Step::Coa {
+        target,
+        wish,
+        refuse,
+    })
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -82,10 +89,13 @@ fn step() -> impl Strategy<Value = Step> {
         6 => any::<bool>().prop_map(Step::Accept),
         1 => Just(Step::Reject),
         1 => Just(Step::NoAnswer),
+        1 => ip.clone().prop_map(Step::ElementGone),
+        1 => Just(Step::GateAnew),
         4 => (ip, 1..1_000_000_u64).prop_map(|(ip, octets)| Step::Traffic { ip, octets }),
         4 => (1..200_000_u64).prop_map(Step::Sleep),
         1 => (0..4_usize).prop_map(Step::Disconnect),
-        3 => coa(),
+        4 => coa(),
+        3 => Just(Step::Refused),
         1 => Just(Step::Restart),
         1 => (1..9_u32).prop_map(Step::Policy),
         2 => any::<(bool, bool, bool, bool)>()
@@ -125,7 +135,14 @@ fn take(world: &mut World, step: Step) {
                 world.input(Input::Disconnect { session, order: 1, detail: String::new() });
             }
         }
-        Step::Coa { target, wish } => take_coa(world, target, wish),
+        Step::Coa { target, wish, refuse } => {
+            world.refuses = refuse;
+            take_coa(world, target, wish);
+            world.refuses = false;
+        }
+        Step::Refused => take_refused(world),
+        Step::GateAnew => world.gate_anew(),
+        Step::ElementGone(ip) => world.element_gone(ip),
         Step::Restart => world.restart(),
         Step::Policy(rate) => {
             let mut settings = world.machine.settings().clone();
@@ -193,6 +210,27 @@ fn take_coa(world: &mut World, target: CoaTarget, wish: Option<u32>) {
     let after = world.machine.snapshot().sessions;
     let changed = before.iter().filter(|(id, session)| after.get(id) != Some(session)).count();
     assert!(changed <= usize::from(refused.is_none()), "{changed} sessions changed, {refused:?}");
+}
+
+/// Whatever became of the session since the kernel refused a change of it, that is answered once and touches nobody else; and who was
+/// not changed again has what he had.
+fn take_refused(world: &mut World) {
+    let Some(undo) = world.undos.pop() else { return };
+    let before = world.machine.snapshot().sessions;
+    world.input(Input::CoaRefused(Box::new(undo.clone())));
+    let answers: Vec<_> =
+        world.actions.iter().filter(|action| matches!(action, Action::CoaAnswer { .. })).cloned().collect();
+    let refused = Some(ErrorCause::ResourcesUnavailable);
+    assert_eq!(answers, [Action::CoaAnswer { order: undo.order, refused, undo: None }]);
+    let after = world.machine.snapshot().sessions;
+    for (id, session) in &before {
+        let now = after.get(id);
+        if *id != undo.session || session.ending.is_some() {
+            assert_eq!(now, Some(session), "somebody else changed");
+        } else if session.grant == undo.changed {
+            assert_eq!(now.map(|now| &now.grant), Some(&undo.grant));
+        }
+    }
 }
 
 /// What was said of one session so far.
@@ -264,12 +302,17 @@ fn gardens_are_kept(world: &World) -> Result<(), TestCaseError> {
             AuthState::Rejected => garden.is_some(),
         };
         prop_assert_eq!(session.admitted, passes, "{:?}", session);
-        prop_assert_eq!(world.gardens.get(&session.ip), garden);
+        // What the kernel refused is in the machine until it is taken back.
+        if world.undos.iter().all(|undo| undo.session != session.id) {
+            prop_assert_eq!(world.gardens.get(&session.ip), garden);
+            let limits = Some((session.terms.rates, session.terms.enforcement)).filter(|_| session.admitted);
+            prop_assert_eq!(world.limits.get(&session.ip).copied().filter(|_| session.admitted), limits);
+        }
         prop_assert_eq!(session.accounted, session.auth == AuthState::Authorized);
         prop_assert_eq!(&session.terms, &Terms::of(&world.machine.settings().config, session), "stale terms");
-        confined += usize::from(garden.is_some());
+        confined += usize::from(world.gardens.contains_key(&session.ip));
     }
-    prop_assert_eq!(world.gardens.len(), confined);
+    prop_assert_eq!(world.gardens.len(), confined, "somebody is confined who is not there");
     Ok(())
 }
 

@@ -99,6 +99,23 @@ const HAPPENINGS: &[Happening] = &[
     ("disconnect", |world, session| {
         world.input(Input::Disconnect { session, order: 2, detail: String::new() });
     }),
+    ("CoA to another policy", |world, id| coa(world, id, Some("gold"))),
+    ("CoA, and the kernel refuses it", |world, id| {
+        world.refuses = true;
+        coa(world, id, Some("gold"));
+        world.refuses = false;
+        world.undos.pop().into_iter().for_each(|undo| world.input(Input::CoaRefused(Box::new(undo))));
+    }),
+    ("CoA, refused after its end", |world, id| {
+        world.refuses = true;
+        coa(world, id, Some("gold"));
+        world.refuses = false;
+        world.input(Input::Disconnect { session: id, order: 2, detail: String::new() });
+        world.undos.pop().into_iter().for_each(|undo| world.input(Input::CoaRefused(Box::new(undo))));
+    }),
+    ("Disconnect-Request", |world, id| coa(world, id, None)),
+    ("its element is removed", |world, _| world.element_gone(IP)),
+    ("the gate is made anew", |world, _| world.gate_anew()),
     ("drain", |world, _| world.input(Input::Drain)),
     ("Kea has no such lease", |world, _| {
         world.with_kea();
@@ -129,6 +146,16 @@ const HAPPENINGS: &[Happening] = &[
         world.reboot();
     }),
 ];
+
+/// A CoA-Request that wants this policy, or a Disconnect-Request.
+fn coa(world: &mut World, id: SessionId, policy: Option<&str>) {
+    let target = Target { acct_session_id: Some(id.to_string()), ..Target::default() };
+    let wish = match policy {
+        Some(policy) => CoaWish::Change(Box::new(Patch { filter_id: Some(policy.to_owned()), ..Patch::default() })),
+        None => CoaWish::Disconnect { detail: String::new() },
+    };
+    world.input(Input::Coa(Box::new(CoaRequest { order: 2, target, wish })));
+}
 
 fn online(world: &mut World) -> SessionId {
     world.dora(1, IP, 1);

@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, net::Ipv4Addr};
 
 use lastmile_session::*;
-use lastmile_types::{Counters, Event, MacAddr, Octets, SessionId, Timestamp};
+use lastmile_types::{Counters, Event, MacAddr, Octets, SessionId, Timestamp, config::Enforcement, session::Rates};
 use uuid::Uuid;
 
 pub mod bridged;
@@ -43,6 +43,12 @@ pub struct World {
     pub gate: BTreeMap<Ipv4Addr, Counters>,
     /// The walled gardens of those whom the gate confines.
     pub gardens: BTreeMap<Ipv4Addr, String>,
+    /// The limits, and how they are enforced.
+    pub limits: BTreeMap<Ipv4Addr, (Rates, Enforcement)>,
+    /// The gate refuses other terms for whom it has.
+    pub refuses: bool,
+    /// What it refused and is still to be taken back.
+    pub undos: Vec<CoaUndo>,
     pub journal: Vec<Record>,
     pub events: Vec<RecordedEvent>,
     pub accounting: Vec<AccountingRecord>,
@@ -73,6 +79,9 @@ impl World {
             wall_step_ms: 0,
             gate: BTreeMap::new(),
             gardens: BTreeMap::new(),
+            limits: BTreeMap::new(),
+            refuses: false,
+            undos: Vec::new(),
             journal: Vec::new(),
             events: Vec::new(),
             accounting: Vec::new(),
@@ -106,7 +115,25 @@ impl World {
         }
         self.machine = Machine::new(self.machine.settings().clone(), snapshot);
         self.requests.clear();
+        self.undos.clear();
         self.started(true);
+    }
+
+    /// Somebody removed the gate's table, and it was made anew.
+    pub fn gate_anew(&mut self) {
+        self.gate.clear();
+        self.gardens.clear();
+        self.watched.clear();
+        self.input(Input::Started(Started { same_boot: true, last_boot_ms: self.boot_ms, elements: Vec::new() }));
+    }
+
+    /// Somebody removed an element.
+    pub fn element_gone(&mut self, ip: u8) {
+        let holder = |session: &&Session| session.ip == address(ip) && session.admitted;
+        let Some(session) = self.machine.sessions().find(holder).map(|session| session.id) else { return };
+        self.gate.remove(&address(ip));
+        self.gardens.remove(&address(ip));
+        self.input(Input::Evicted { session, counters: None });
     }
 
     pub fn input(&mut self, input: Input) {
@@ -155,7 +182,16 @@ impl World {
             }
             Action::SetLimits(admission) => {
                 assert!(self.gate.contains_key(&admission.ip), "limits of {} that is not admitted", admission.ip);
-                self.confine(admission);
+                if !self.refuses {
+                    self.confine(admission);
+                }
+                None
+            }
+            Action::CoaAnswer { undo: Some(undo), .. } => {
+                let limited = |action: &Action| matches!(action, Action::SetLimits(one) if one.session == undo.session);
+                if self.refuses && self.actions.iter().any(limited) {
+                    self.undos.push(*undo);
+                }
                 None
             }
             Action::Evict { session, ip } => {
@@ -201,6 +237,7 @@ impl World {
     }
 
     fn confine(&mut self, admission: Admission) {
+        self.limits.insert(admission.ip, (admission.rates, admission.enforcement));
         match admission.garden {
             Some(garden) => drop(self.gardens.insert(admission.ip, garden)),
             None => drop(self.gardens.remove(&admission.ip)),
