@@ -28,6 +28,7 @@ pub mod policies;
 pub mod probes;
 pub mod radius;
 pub mod recorder;
+mod repair;
 pub mod replay;
 pub mod run;
 pub mod settle;

@@ -54,6 +54,11 @@ impl Limits {
         limits
     }
 
+    /// The gate was made anew and knows nobody's class: each gets one again as he is admitted.
+    pub fn reopen(&mut self, config: Option<&ShaperConfig>) {
+        *self = Self { leaving: self.leaving.take(), ..Self::open(config) };
+    }
+
     /// What the gate has to police of a subscriber's limits. After the gate was told, [`Self::settle`].
     pub fn police(&mut self, admission: &Admission) -> Rates {
         let Admission { ip, rates, .. } = *admission;

@@ -245,6 +245,15 @@ impl Plane {
         Ok(true)
     }
 
+    /// Makes the gate anew where somebody removed its table, and returns who is in it then. With it went who has which class.
+    pub fn restore(&mut self, config: &BngConfig) -> Result<Option<Vec<Admitted>>, lastmile_netio::Error> {
+        let admitted = self.gate.restore()?;
+        if admitted.is_some() {
+            self.limits.reopen(self.wires.shaper(config).as_ref());
+        }
+        Ok(admitted)
+    }
+
     /// Tells the gate which MACs the access routers have.
     pub async fn learn(&mut self) -> Result<(), PlaneError> {
         let routers = self.next_hops.found().await?;

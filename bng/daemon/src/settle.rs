@@ -7,7 +7,7 @@ use std::{
 };
 
 use lastmile_netio::gate::{Change, Final};
-use lastmile_session::{Action, Admission, Input};
+use lastmile_session::{Action, Admission, Input, Reading};
 use lastmile_types::SessionId;
 use tracing::error;
 
@@ -29,13 +29,17 @@ const TOGETHER: usize = 256;
 #[derive(Default)]
 pub(crate) struct Batch {
     /// To be done once the journal has what led to it.
-    actions: Vec<Action>,
+    pub(crate) actions: Vec<Action>,
     /// Packets that promise nothing.
     packets: Vec<Outgoing>,
     /// Replies: without their records on the disk they would promise what a restart forgets.
     replies: Vec<Outgoing>,
     /// Subscribers of whom the kernel refused a change, among the actions under way.
     refused: BTreeSet<Ipv4Addr>,
+    /// Evictions that the kernel refused: until they are done their sessions are not over.
+    pub(crate) owed: Vec<Action>,
+    /// The gate was made anew, and these are in it.
+    pub(crate) restored: Option<Vec<Reading>>,
 }
 
 impl Driver {
@@ -134,7 +138,8 @@ impl Driver {
     fn carry_out(&mut self, next: &mut VecDeque<Input>) {
         let (mut together, mut whose) = (Vec::new(), BTreeSet::new());
         self.batch.refused.clear();
-        for action in std::mem::take(&mut self.batch.actions) {
+        let owed = std::mem::take(&mut self.batch.owed);
+        for action in owed.into_iter().chain(std::mem::take(&mut self.batch.actions)) {
             let at_gate = subscriber_at_gate(&action);
             if at_gate.is_none_or(|ip| !whose.insert(ip)) || together.len() >= TOGETHER {
                 self.change_gate(&mut together, next);
@@ -147,6 +152,7 @@ impl Driver {
             }
         }
         self.change_gate(&mut together, next);
+        next.extend(self.gate_found());
     }
 
     fn change_gate(&mut self, actions: &mut Vec<Action>, next: &mut VecDeque<Input>) {
@@ -155,15 +161,15 @@ impl Driver {
         }
         let changes: Vec<Change> = actions.iter().filter_map(|action| self.gate_change(action)).collect();
         actions.iter().filter_map(subscriber_at_gate).for_each(|ip| self.surveys.changes(ip));
-        // A transaction takes effect as a whole; where one is refused, each is tried alone, so that one costs no other its counters.
-        let finals = match self.plane.gate.apply(&changes) {
-            Ok(finals) => finals,
-            Err(_) => changes.iter().flat_map(|change| self.change_alone(change)).collect(),
-        };
+        let (finals, refused) = self.tell_gate(changes);
         // In the order of the evictions; one that was not there has none.
         let mut finals = finals.into_iter().peekable();
         for action in actions.drain(..) {
             match action {
+                Action::Evict { session, ip } if refused.contains(&ip) => {
+                    self.batch.owed.push(Action::Evict { session, ip })
+                }
+                Action::SetLimits(admission) if refused.contains(&admission.ip) => self.doubt(&admission),
                 Action::Admit(admission) | Action::SetLimits(admission) => self.plane.limits.settle(&admission),
                 Action::EvictStray { ip } => {
                     finals.next_if(|last| last.ip == ip);
@@ -179,12 +185,31 @@ impl Driver {
         }
     }
 
-    fn change_alone(&mut self, change: &Change) -> Vec<Final> {
-        self.plane.gate.apply(std::slice::from_ref(change)).unwrap_or_else(|error| {
-            self.gate_failed(&error);
-            self.batch.refused.insert(change.ip());
-            Vec::new()
-        })
+    /// Final counters in the order of the evictions, and of whom the kernel refused a change. A transaction takes effect as a whole; where
+    /// one is refused, each is tried alone, so that one costs no other its counters.
+    fn tell_gate(&mut self, changes: Vec<Change>) -> (Vec<Final>, BTreeSet<Ipv4Addr>) {
+        let mut refused = BTreeSet::new();
+        if let Ok(finals) = self.plane.gate.apply(&changes) {
+            return (finals, refused);
+        }
+        let anew = self.restore_gate();
+        let mut finals = Vec::new();
+        for change in changes {
+            let change = match change {
+                // Nobody is in a gate that was made anew.
+                Change::SetTerms { ip, terms } if anew => Change::Admit { ip, terms },
+                same => same,
+            };
+            match self.plane.gate.apply(std::slice::from_ref(&change)) {
+                Ok(last) => finals.extend(last),
+                Err(error) => {
+                    self.gate_failed(&error);
+                    refused.insert(change.ip());
+                }
+            }
+        }
+        self.batch.refused.extend(&refused);
+        (finals, refused)
     }
 
     /// Whether the kernel refused a change of this session's, among the actions under way.

@@ -29,7 +29,7 @@ impl Driver {
         }
         self.wires(false).await;
         self.verify_next_hops().await;
-        self.count_spoofed();
+        self.look_after_gate();
         self.shape();
         self.radius_condition();
         let policies = self.machine.policy_use();
@@ -115,13 +115,6 @@ impl Driver {
     async fn verify_next_hops(&mut self) {
         if let Err(error) = self.plane.next_hops.verify().await {
             tracing::debug!(error = chain(&error), "an access router cannot be asked for its MAC");
-        }
-    }
-
-    fn count_spoofed(&mut self) {
-        match self.plane.gate.spoofed() {
-            Ok(spoofed) => self.spoofed = spoofed,
-            Err(error) => self.gate_failed(&error),
         }
     }
 

@@ -8,7 +8,10 @@ mod servers;
 #[path = "../radius/sql.rs"]
 mod sql;
 
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::{
+    net::{Ipv4Addr, SocketAddrV4},
+    process::Command,
+};
 
 use bed::{Bed, env, hex, wait};
 use lastmile_netio::capture::FrameSender;
@@ -50,6 +53,7 @@ fn an_access_node_says_where_subscribers_are() {
     wait("RADIUS' answers to be counted", || bed.metrics().contains(&accepted));
     only_with_its_address_and_mac(&bed, two);
     nobody_sends_as_another(&bed, one);
+    a_removed_gate_is_made_anew(&bed);
 
     bed.signal(udhcpc, Signal::SIGUSR1);
     wait("the renewal", || bed.log("sub2").matches("lease of").count() >= 2);
@@ -101,6 +105,14 @@ fn nobody_sends_as_another(bed: &Bed, first: Ipv4Addr) {
     bed.ip("sub2", &format!("addr del {first}/32 dev eth0"));
     assert!(bed.online("sub1") && bed.online("sub2"));
     assert!(bed.echoes() > heard, "the host counts what arrives");
+}
+
+/// Somebody flushes the ruleset of the node. Without a gate everybody passes; with it those who are online do.
+fn a_removed_gate_is_made_anew(bed: &Bed) {
+    bed.within("gateway", || assert!(Command::new("nft").args(["flush", "ruleset"]).status().unwrap().success()));
+    wait("the gate to be made anew", || bed.metrics().contains("{reason=\"gate-restored\"} 1\n"));
+    wait("both to be let through", || bed.online("sub1") && bed.online("sub2"));
+    assert!(!bed.online_from("sub2", "100.64.2.200"), "an address that nobody leased");
 }
 
 #[test]

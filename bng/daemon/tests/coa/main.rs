@@ -217,34 +217,88 @@ fn a_change_reaches_the_kernel_and_survives_kill_minus_nine() {
     assert_eq!(limits(&bed), "", "the gate is closed");
 }
 
-/// The table goes as a whole, or one of the subscriber's elements; either way nothing could be put in force.
+/// What somebody does to the kernel's tables behind the gateway's back.
+fn nft(bed: &Bed, arguments: &str) {
+    let arguments: Vec<_> = arguments.split(' ').collect();
+    bed.within("gateway", || assert!(std::process::Command::new("nft").args(&arguments).status().unwrap().success()));
+}
+
+/// All that nftables has, but for what it counted: its lines and the elements of its sets, in some order of their own.
+fn gate(bed: &Bed) -> Vec<String> {
+    let text = bed.output("gateway", "nft", &["-s", "list", "ruleset"]);
+    let mut parts: Vec<_> = text
+        .split(['\n', ','])
+        .map(|part| part.replace("elements = {", "").replace('}', "").trim().to_owned())
+        .filter(|part| !part.is_empty())
+        .collect();
+    parts.sort();
+    parts
+}
+
+/// What the gate has of a subscriber: an element for each direction.
+fn elements(bed: &Bed, port: u8) -> usize {
+    let address = sessions::address(port).to_string();
+    gate(bed).iter().filter(|part| part.split(' ').next() == Some(&address)).count()
+}
+
+/// One of the subscriber's elements is removed: nothing can be put in force. Then he is let in again.
 #[test]
 fn what_the_kernel_refuses_is_refused_and_nothing_has_changed() {
     let mut bed = Bed::new();
     let change = "Framed-IP-Address = 100.64.1.51\nFilter-Id = 'basic'\nSession-Timeout = 3000";
-    for nft in [
-        &["delete", "element", "ip", "lastmile_edge_bng-01", "down", "{ 100.64.1.51 }"][..],
-        &["delete", "table", "ip", "lastmile_edge_bng-01"],
-    ] {
-        bed.within("gateway", || assert!(std::process::Command::new("nft").args(nft).status().unwrap().success()));
-        assert_eq!(ask(&bed, "coa", change), "CoA-NAK Resources-Unavailable", "{nft:?}");
-        let refused = "lastmile_bng_coa_requests_total{kind=\"coa\",outcome=\"nak-506\"}";
-        bed.eventually("it is counted", || bed.metric(refused) == Some(1));
+    bed.eventually("everybody is let in", || elements(&bed, 1) == 2);
+    let before = gate(&bed);
+    nft(&bed, "delete element ip lastmile_edge_bng-01 down { 100.64.1.51 }");
+    assert_eq!(ask(&bed, "coa", change), "CoA-NAK Resources-Unavailable");
+    let refused = "lastmile_bng_coa_requests_total{kind=\"coa\",outcome=\"nak-506\"}";
+    bed.eventually("it is counted", || bed.metric(refused) == Some(1));
+    bed.eventually("he is let in again, on his old terms", || gate(&bed) == before);
 
-        bed.kill();
-        let image = bed.journal();
-        let (_, session) = sessions::of(&image.snapshot, 1).expect("it lives");
-        assert_eq!(session.grant.filter_id.as_deref(), Some("gold"));
-        let terms = &session.terms;
-        assert_eq!((terms.policy.as_deref(), terms.session_timeout_seconds), (Some("gold"), None));
-        let last = image.events.iter().rev().find_map(|event| match &event.event {
-            Event::PolicyApply(apply) => Some((apply.reason.as_str(), apply.session.policy.as_deref())),
-            _ => None,
-        });
-        assert_eq!(last, Some(("CoA taken back: the kernel refused it", Some("gold"))));
-        bed.start(); // it makes the gate anew
-    }
+    bed.kill();
+    let image = bed.journal();
+    let (_, session) = sessions::of(&image.snapshot, 1).expect("it lives");
+    assert_eq!(session.grant.filter_id.as_deref(), Some("gold"));
+    let terms = &session.terms;
+    assert_eq!((terms.policy.as_deref(), terms.session_timeout_seconds), (Some("gold"), None));
+    let last = image.events.iter().rev().find_map(|event| match &event.event {
+        Event::PolicyApply(apply) => Some((apply.reason.as_str(), apply.session.policy.as_deref())),
+        _ => None,
+    });
+    assert_eq!(last, Some(("CoA taken back: the kernel refused it", Some("gold"))));
+    bed.start();
     assert_eq!(ask(&bed, "coa", change), "CoA-ACK");
+}
+
+#[test]
+fn who_has_but_half_an_element_is_disconnected_for_good() {
+    let bed = Bed::new();
+    bed.eventually("everybody is let in", || elements(&bed, 1) == 2);
+    nft(&bed, "delete element ip lastmile_edge_bng-01 down { 100.64.1.51 }");
+    assert_eq!(ask(&bed, "disconnect", "Framed-IP-Address = 100.64.1.51"), "Disconnect-ACK");
+    assert_eq!((elements(&bed, 1), elements(&bed, 2)), (0, 2));
+}
+
+#[test]
+fn a_gate_that_somebody_removed_is_made_anew_with_everybody_who_is_online() {
+    let bed = Bed::new();
+    bed.eventually("everybody is let in", || [1, 2, 4, 5].into_iter().all(|port| elements(&bed, port) == 2));
+    let before = gate(&bed);
+    nft(&bed, "flush ruleset");
+    bed.eventually("the gate is as it was, and nobody asked for it", || gate(&bed) == before);
+
+    nft(&bed, "flush ruleset");
+    assert_eq!(ask(&bed, "coa", "Framed-IP-Address = 100.64.1.51\nFilter-Id = 'basic'"), "CoA-ACK");
+    bed.eventually("it is whole", || [1, 2, 4, 5].into_iter().all(|port| elements(&bed, port) == 2));
+    assert_ne!(gate(&bed), before, "with other limits");
+    assert_eq!(ask(&bed, "coa", "Framed-IP-Address = 100.64.1.51\nFilter-Id = 'gold'"), "CoA-ACK");
+    assert_eq!(gate(&bed), before);
+
+    nft(&bed, "flush ruleset");
+    assert_eq!(ask(&bed, "disconnect", "Framed-IP-Address = 100.64.1.51"), "Disconnect-ACK");
+    bed.eventually("the others are let in", || [2, 4, 5].into_iter().all(|port| elements(&bed, port) == 2));
+    assert_eq!((elements(&bed, 1), elements(&bed, 3)), (0, 0), "and nobody else");
+    let restored = "lastmile_bng_dropped_total{reason=\"gate-restored\"}";
+    bed.eventually("each time is counted", || bed.metric(restored) == Some(3));
 }
 
 #[test]

@@ -67,6 +67,8 @@ pub struct Gate {
     routers: Routers,
     /// Who is in the sets, with what the limits' replacement cost: packets that passed between reading and replacing.
     members: BTreeMap<Ipv4Addr, Member>,
+    /// The table was made, and who is in it is not known yet.
+    new: bool,
 }
 
 impl Gate {
@@ -81,11 +83,30 @@ impl Gate {
             config: config.clone(),
             routers: Routers::new(),
             members: BTreeMap::new(),
+            new: false,
         };
         gate.routers = gate.known_routers()?;
         gate.reconfigure(config)?;
         let admitted = gate.adopt()?;
+        gate.new = false;
         Ok((gate, admitted))
+    }
+
+    /// Makes the table anew where somebody removed it, and returns who is in it then; `None` = it is as it was.
+    pub fn restore(&mut self) -> Result<Option<Vec<Admitted>>, Error> {
+        if !self.new && !self.existing()?.chains.is_empty() {
+            return Ok(None);
+        }
+        let config = self.config.clone();
+        self.reconfigure(&config)?;
+        let admitted = self.adopt()?;
+        self.new = false;
+        Ok(Some(admitted))
+    }
+
+    /// Other rules found the table gone and made it: [`Gate::restore`] says who is in it.
+    pub fn is_new(&self) -> bool {
+        self.new
     }
 
     /// Replaces the rules; no subscriber and no counter is touched. Members of a garden that is no more reach nothing until they
@@ -105,6 +126,7 @@ impl Gate {
             .exchange(&transaction.octets, transaction.begin, transaction.last)
             .map_err(Error::nftables("replacing the rules"))?;
         (self.config, self.routers) = (config.clone(), routers);
+        self.new |= existing.chains.is_empty();
         for member in self.members.values_mut() {
             if let Some(garden) = &mut member.place.garden
                 && !config.gardens.contains_key(&**garden)
@@ -200,7 +222,8 @@ impl Gate {
         let replies = match self.netlink.transaction(&messages) {
             Ok(replies) => replies,
             Err(error) => {
-                // Nothing of it took effect; what we believed of it is wrong.
+                // Nothing of it took effect; what we believed of it is wrong. Where it cannot be read either, who was to go is there.
+                self.members.extend(evicted);
                 self.adopt()?;
                 return Err(Error::nftables("changing the sets")(error));
             }
