@@ -137,7 +137,7 @@ impl Bed {
         format!("{}-{name}", self.prefix)
     }
 
-    fn ip(&self, name: &str, arguments: &str) {
+    pub fn ip(&self, name: &str, arguments: &str) {
         run(&format!("ip -n {} {arguments}", self.netns(name)));
     }
 

@@ -3,6 +3,7 @@
 
 mod bed;
 mod sessions;
+mod source;
 
 use std::{net::UdpSocket, time::Duration};
 
