@@ -5,7 +5,8 @@
 //! would not verify. A reply that does not verify changes nothing: the request goes on waiting for the right one.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    array,
+    collections::VecDeque,
     io,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket as BlockingSocket},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -18,7 +19,7 @@ use lastmile_wire::{
 };
 use tokio::{
     net::UdpSocket,
-    sync::{Semaphore, mpsc},
+    sync::{Notify, Semaphore},
     task::JoinHandle,
     time::{Instant, timeout_at},
 };
@@ -26,6 +27,8 @@ use tokio::{
 const IDENTIFIERS: usize = 256;
 const SOCKETS: usize = 16;
 const LARGEST: usize = 4096;
+/// So many replies to one request wait to be looked at.
+const KEPT: usize = 4;
 /// MRT of RFC 5080 §2.2.1: no pause between two transmissions is longer.
 const LONGEST_PAUSE: Duration = Duration::from_secs(16);
 
@@ -110,12 +113,9 @@ struct Places {
     free: VecDeque<(Arc<Port>, u8)>,
 }
 
-type Waiting = Arc<Mutex<BTreeMap<u8, mpsc::Sender<Vec<u8>>>>>;
-
 #[derive(Debug)]
 struct Port {
-    socket: Arc<UdpSocket>,
-    waiting: Waiting,
+    wire: Arc<Wire>,
     receiver: JoinHandle<()>,
 }
 
@@ -125,17 +125,77 @@ impl Drop for Port {
     }
 }
 
+/// What a port shares with the task that receives for it. Everything that a request needs is made with the socket.
+#[derive(Debug)]
+struct Wire {
+    socket: UdpSocket,
+    trays: [Tray; IDENTIFIERS],
+}
+
+/// Where replies with one identifier are put for whoever waits.
+#[derive(Debug, Default)]
+struct Tray {
+    replies: Mutex<Replies>,
+    came: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Replies {
+    /// Somebody waits; nothing is kept for nobody.
+    wanted: bool,
+    queue: VecDeque<Vec<u8>>,
+}
+
+impl Tray {
+    fn open(&self) {
+        locked(&self.replies).wanted = true;
+    }
+
+    fn close(&self) {
+        let mut replies = locked(&self.replies);
+        replies.wanted = false;
+        replies.queue.clear();
+    }
+
+    fn put(&self, datagram: &[u8]) {
+        let mut replies = locked(&self.replies);
+        // Full = a flood of replies to one request; the first ones are enough.
+        if replies.wanted && replies.queue.len() < KEPT {
+            replies.queue.push_back(datagram.to_vec());
+            drop(replies);
+            self.came.notify_one();
+        }
+    }
+
+    /// The next reply. Cancel safe.
+    async fn take(&self) -> Vec<u8> {
+        loop {
+            let reply = locked(&self.replies).queue.pop_front();
+            if let Some(reply) = reply {
+                return reply;
+            }
+            // At once when one came meanwhile, and then perhaps in vain: it may have been taken already.
+            self.came.notified().await;
+        }
+    }
+}
+
 /// An identifier in use; free again when dropped.
 struct Place<'a> {
     channel: &'a Channel,
     port: Arc<Port>,
     identifier: u8,
-    replies: mpsc::Receiver<Vec<u8>>,
+}
+
+impl Place<'_> {
+    fn tray(&self) -> &Tray {
+        &self.port.wire.trays[usize::from(self.identifier)]
+    }
 }
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        locked(&self.port.waiting).remove(&self.identifier);
+        self.tray().close();
         locked(&self.channel.places).free.push_back((self.port.clone(), self.identifier));
     }
 }
@@ -156,16 +216,16 @@ impl Channel {
     ) -> Result<Packet, ExchangeError> {
         // Never closed, so there is always a permit in the end.
         let _permit = self.room.acquire().await;
-        let mut place = self.place().map_err(|source| ExchangeError::Socket { address: self.address, source })?;
+        let place = self.place().map_err(|source| ExchangeError::Socket { address: self.address, source })?;
         let request = build(place.identifier)?;
         let mut refused = None;
         for (sent, pause) in (1..).zip(patience.pauses(rand::random)) {
             let began = Instant::now();
             // An error here is an ICMP answer to an earlier datagram; silence will say the same.
-            let _ = place.port.socket.send(&request.bytes).await;
+            let _ = place.port.wire.socket.send(&request.bytes).await;
             notice(Sign::Sent(sent));
             let end = began + pause;
-            while let Ok(Some(datagram)) = timeout_at(end, place.replies.recv()).await {
+            while let Ok(datagram) = timeout_at(end, place.tray().take()).await {
                 match verify(&datagram, &request) {
                     Ok(packet) => {
                         notice(Sign::Answered((sent == 1).then(|| began.elapsed())));
@@ -192,9 +252,9 @@ impl Channel {
         let (port, identifier) =
             places.free.pop_front().ok_or_else(|| io::Error::other("all identifiers are in use"))?;
         drop(places);
-        let (sender, replies) = mpsc::channel(4);
-        locked(&port.waiting).insert(identifier, sender);
-        Ok(Place { channel: self, port, identifier, replies })
+        let place = Place { channel: self, port, identifier };
+        place.tray().open();
+        Ok(place)
     }
 }
 
@@ -208,27 +268,24 @@ impl Port {
         // Connected: the kernel drops what comes from elsewhere.
         socket.connect(address)?;
         socket.set_nonblocking(true)?;
-        let socket = Arc::new(UdpSocket::from_std(socket)?);
-        let waiting = Waiting::default();
-        let receiver = tokio::spawn(receive(socket.clone(), waiting.clone()));
-        Ok(Self { socket, waiting, receiver })
+        let trays = array::from_fn(|_| Tray::default());
+        let wire = Arc::new(Wire { socket: UdpSocket::from_std(socket)?, trays });
+        let receiver = tokio::spawn(receive(wire.clone()));
+        Ok(Self { wire, receiver })
     }
 }
 
-async fn receive(socket: Arc<UdpSocket>, waiting: Waiting) {
+async fn receive(wire: Arc<Wire>) {
     let mut room = vec![0; LARGEST];
     loop {
         // Errors are ICMP answers (nobody listens): the requests' timeouts deal with that.
-        let Ok(length) = socket.recv(&mut room).await else {
+        let Ok(length) = wire.socket.recv(&mut room).await else {
             tokio::time::sleep(Duration::from_millis(10)).await;
             continue;
         };
         let datagram = &room[..length];
-        if let Some(identifier) = identifier_of(datagram)
-            && let Some(waiter) = locked(&waiting).get(&identifier)
-        {
-            // Full = a flood of replies to one request; the first ones are enough.
-            let _ = waiter.try_send(datagram.to_vec());
+        if let Some(identifier) = identifier_of(datagram) {
+            wire.trays[usize::from(identifier)].put(datagram);
         }
     }
 }
@@ -264,6 +321,23 @@ mod tests {
         let used: Vec<_> = (0..IDENTIFIERS).map(|_| key(&channel.place().unwrap())).collect();
         assert_eq!(used.iter().collect::<BTreeSet<_>>().len(), IDENTIFIERS);
         assert_eq!(key(&channel.place().unwrap()), used[0]);
+    }
+
+    #[tokio::test]
+    async fn replies_are_kept_in_their_order_for_whoever_waits_and_for_nobody_else() {
+        let tray = Tray::default();
+        tray.put(b"too early");
+        tray.open();
+        (0..=KEPT as u8).for_each(|number| tray.put(&[number]));
+        for number in 0..KEPT as u8 {
+            assert_eq!(tray.take().await, [number]);
+        }
+        tray.put(b"too late");
+        tray.close();
+        tray.open();
+        let (reply, ()) = tokio::join!(tray.take(), async { tray.put(b"in time") });
+        assert_eq!(reply, b"in time");
+        assert!(locked(&tray.replies).queue.is_empty());
     }
 
     #[tokio::test]
