@@ -203,7 +203,11 @@ fn edited(message: &Message<'_>, edit: &Edit) -> Result<Vec<u8>, BuildError> {
         RelayInfoEdit::Set(raw) => {
             // The relay knows this option; a server that never echoed it must not make one appear from nothing on a reply.
             option82::subs(raw.as_bytes()).try_for_each(|sub| sub.map(drop))?;
-            changed.set_option82_raw(raw.as_bytes())?;
+            // What is added to a relay's own is not worth a place in `file` or `sname`, where Kea does not look for options.
+            let its_own = message.option82_raw().is_some_and(|own| raw.as_bytes().starts_with(&own));
+            if !its_own || changed.has_room_for_option82(raw.as_bytes()) {
+                changed.set_option82_raw(raw.as_bytes())?;
+            }
         }
     }
     Ok(changed.into_bytes())

@@ -41,6 +41,8 @@ pub struct Bed {
     children: Vec<(String, Child)>,
     /// Seconds that the host of the gateway is up longer than this one.
     uptime: u32,
+    /// Options that Kea sends to everybody.
+    pub options: serde_json::Value,
     _one: MutexGuard<'static, ()>,
 }
 
@@ -60,6 +62,7 @@ impl Bed {
             folder: tempfile::tempdir().unwrap(),
             children: Vec::new(),
             uptime: 1_000_000,
+            options: json!([]),
             _one: ONE.lock().unwrap_or_else(PoisonError::into_inner),
         };
         bed.new_boot_id();
@@ -113,6 +116,10 @@ impl Bed {
         }
     }
 
+    pub fn dhcp_side(&self) -> &str {
+        &self.sides[2]
+    }
+
     /// The subscribers' interface goes down and is up again at once.
     pub fn flap(&self) {
         run(&format!("ip link set {} down", self.access()));
@@ -134,7 +141,7 @@ impl Bed {
         let text = json!({ "Dhcp4": {
             "interfaces-config": { "interfaces": [format!("svc0/{address}")], "dhcp-socket-type": "udp" },
             "lease-database": { "type": "memfile", "persist": true, "name": self.path(&format!("{name}.csv")), "lfc-interval": 0 },
-            "store-extended-info": true, "valid-lifetime": seconds, "authoritative": true,
+            "store-extended-info": true, "valid-lifetime": seconds, "authoritative": true, "option-data": self.options,
             "shared-networks": [{ "name": "link", "subnet4": [
                 subnet(1, "100.64.1", pools[0]), subnet(2, "100.64.2", pools[1])] }],
             "loggers": [{ "name": "kea-dhcp4", "severity": "INFO", "output_options": [{ "output": "stdout" }] }],
@@ -408,7 +415,7 @@ fn free_port() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
-fn run(command: &str) {
+pub fn run(command: &str) {
     output(command);
 }
 

@@ -3,6 +3,10 @@
 
 mod bed;
 mod moves;
+mod octets;
+#[allow(dead_code)] // here is only one, which always answers
+#[path = "../radius/server.rs"]
+mod radius;
 mod reboot;
 mod servers;
 #[path = "../radius/sql.rs"]

@@ -34,6 +34,7 @@ async fn every_attribute_of_an_accept_is_taken() {
     assert_eq!((grant.filter_id.as_deref(), grant.rates), (Some("first"), None));
     let answer = client.authenticate(&subject("nobody", "a")).await;
     assert_eq!(answer, AuthAnswer::Reject { message: "not paid".into() });
+    assert_eq!(server.agents(), ["0x61722d30317c312f31 0x6c696e652d3031"; 2]);
 }
 
 #[tokio::test]

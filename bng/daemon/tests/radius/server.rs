@@ -106,7 +106,16 @@ impl FreeRadius {
     /// What it was asked, a line each: Access-Requests as `Access USER`, accounting as
     /// `TYPE SESSION delay=SECONDS at=EVENT-TIMESTAMP octets=GIGAWORDS/OCTETS`.
     pub fn heard(&self) -> Vec<String> {
-        let text = fs::read_to_string(self.folder.path().join("heard")).unwrap_or_default();
+        self.lines("heard")
+    }
+
+    /// Agent-Circuit-Id and Agent-Remote-Id of every request, a line each: `0xHEX 0xHEX`.
+    pub fn agents(&self) -> Vec<String> {
+        self.lines("agents")
+    }
+
+    fn lines(&self, file: &str) -> Vec<String> {
+        let text = fs::read_to_string(self.folder.path().join(file)).unwrap_or_default();
         text.lines().map(str::to_owned).collect()
     }
 }
@@ -182,6 +191,10 @@ modules {{
 		filename = {folder}/heard
 		format = "Access %{{User-Name}}"
 	}}
+	linelog agents {{
+		filename = {folder}/agents
+		format = "%{{ADSL-Agent-Circuit-Id}} %{{ADSL-Agent-Remote-Id}}"
+	}}
 	linelog told {{
 		filename = {folder}/heard
 		format = "%{{Acct-Status-Type}} %{{Acct-Session-Id}} delay=%{{Acct-Delay-Time}} at=%{{integer:Event-Timestamp}} octets=%{{%{{Acct-Output-Gigawords}}:-0}}/%{{Acct-Output-Octets}}"
@@ -200,6 +213,7 @@ server test {{
 	}}
 	authorize {{
 		asked
+		agents
 		@access
 		if (User-Name == "nobody") {{
 			update reply {{
@@ -255,6 +269,7 @@ server test {{
 	}}
 	accounting {{
 		told
+		agents
 		@accounting
 		if (User-Name == "poison") {{
 			{DO_NOT_RESPOND}

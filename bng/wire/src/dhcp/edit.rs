@@ -113,19 +113,26 @@ impl Edit {
         self.put(option82::CODE, content, None)
     }
 
+    /// Whether the options field takes this content as option 82, without help of `file` and `sname`.
+    pub fn has_room_for_option82(&self, content: &[u8]) -> bool {
+        let added = spill::pieces(option82::CODE, content).len();
+        let has_room = |edit: &Self| edit.past_end() + added <= MAX_MESSAGE;
+        has_room(self) || has_room(self.clone().remove_option82())
+    }
+
     /// Puts an option at a place in the options field, or after the last option, instead of all its occurrences.
     fn put(&mut self, code: u8, content: &[u8], place: Option<usize>) -> Result<&mut Self, EditError> {
-        let added = spill::encoded_len(content.len());
+        let pieces = spill::pieces(code, content);
         // With an End of its own; only what may not fit needs a way back.
-        let before = (self.bytes.len() + added + 1 > MAX_MESSAGE).then(|| self.bytes.clone());
+        let before = (self.bytes.len() + pieces.len() + 1 > MAX_MESSAGE).then(|| self.bytes.clone());
         self.remove_option(code);
         if self.past_end() > self.bytes.len() {
             self.bytes.push(END);
         }
-        let needed = self.past_end() + added;
+        let needed = self.past_end() + pieces.len();
         if needed <= MAX_MESSAGE {
             let place = place.unwrap_or(self.past_end() - 1);
-            self.bytes.splice(place..place, spill::pieces(code, content));
+            self.bytes.splice(place..place, pieces);
             self.shed_padding();
             return Ok(self);
         }

@@ -10,6 +10,7 @@ use super::{
     at, option,
     options::{END, PAD, end_of, overload, walk},
 };
+use crate::option82;
 
 /// Code and length.
 const HEADER: usize = 2;
@@ -20,12 +21,27 @@ const OVERLOAD: usize = HEADER + 1;
 /// `file` and `sname` with their bits in option 52, in the order in which they are read.
 const FIELDS: [(u8, Range<usize>); 2] = [(1, at::FILE..at::COOKIE), (2, at::SNAME..at::FILE)];
 
-/// An option's octets with its headers; an empty option is one piece.
+/// An option's octets with its headers; an empty option is one piece. Option 82 is cut between sub-options where that can be: a
+/// reader is to join the pieces first, but Kea takes the sub-options out of each by itself.
 pub fn pieces(code: u8, content: &[u8]) -> Vec<u8> {
+    if code == option82::CODE { cut(code, content, whole_subs) } else { cut(code, content, |_| PIECE) }
+}
+
+/// The octets of as many whole sub-options as one piece takes, or of the first, which is too long for one.
+fn whole_subs(content: &[u8]) -> usize {
+    let ends = option82::subs(content).map_while(Result::ok).scan(0, |end, (_, value)| {
+        *end += HEADER + value.len();
+        Some(*end)
+    });
+    ends.take_while(|end| *end <= PIECE).last().unwrap_or(PIECE)
+}
+
+/// [`pieces`], each of so many octets of the rest; of the whole rest where that is one piece.
+fn cut(code: u8, content: &[u8], next: impl Fn(&[u8]) -> usize) -> Vec<u8> {
     let mut octets = Vec::with_capacity(encoded_len(content.len()));
     let mut rest = content;
     loop {
-        let (piece, after) = rest.split_at(rest.len().min(PIECE));
+        let (piece, after) = rest.split_at(if rest.len() <= PIECE { rest.len() } else { next(rest) });
         octets.extend([code, piece.len() as u8]); // at most 255
         octets.extend(piece);
         rest = after;
@@ -35,7 +51,7 @@ pub fn pieces(code: u8, content: &[u8]) -> Vec<u8> {
     }
 }
 
-/// How many octets [`pieces`] makes.
+/// How many octets content takes that is cut into as few pieces as can be.
 pub fn encoded_len(content: usize) -> usize {
     content + HEADER * content.div_ceil(PIECE).max(1)
 }
@@ -66,7 +82,7 @@ pub fn spill(bytes: &mut Vec<u8>, limit: usize, code: u8, content: &[u8]) -> boo
     let after = shares.iter().fold(before, |bits, (room, _)| bits | room.bit);
     // The fixed fields first: the options field's octets move.
     for (room, part) in shares.iter().filter(|(room, _)| room.bit != 0) {
-        let octets = pieces(code, part);
+        let octets = cut(code, part, |_| PIECE);
         let end = room.start + octets.len();
         bytes[room.start..end].copy_from_slice(&octets);
         bytes[end] = END;
@@ -74,7 +90,7 @@ pub fn spill(bytes: &mut Vec<u8>, limit: usize, code: u8, content: &[u8]) -> boo
     say_overload(bytes, before, after);
     if let Some((_, part)) = shares.iter().find(|(room, _)| room.bit == 0) {
         let end = bytes.len() - 1;
-        bytes.splice(end..end, pieces(code, part));
+        bytes.splice(end..end, cut(code, part, |_| PIECE));
     }
     true
 }

@@ -93,15 +93,20 @@ fn nothing_is_cut_to_fit() {
     assert_eq!(edit, before);
 }
 
-/// Option 82 over 255 octets: two options (RFC 3396 §5), for an independent reader too.
+/// Option 82 over 255 octets: two options (RFC 3396 §5), for an independent reader too, and for one that does not join them.
 #[test]
 fn a_long_option82_is_split() {
     let option = Option82::of(&[1; 200], &[2; 200]);
     let bytes = discover().option(12, b"host").build();
     let mut edit = Message::parse(&bytes).unwrap().edit();
     edit.set_option82(&option).unwrap();
-    assert_eq!(edit.message().unwrap().option82().unwrap(), Some(option));
-    let theirs = v4::Message::from_bytes(&edit.clone().into_bytes()).unwrap();
+    assert_eq!(edit.message().unwrap().option82().unwrap().as_ref(), Some(&option));
+    let sent = edit.clone().into_bytes();
+    let found = walk(&sent, at::OPTIONS..sent.len()).map(Result::unwrap).filter(|found| found.code == option82::CODE);
+    let alone: Vec<_> =
+        found.flat_map(|found| Option82::parse(&sent[found.value()]).unwrap().subs().to_vec()).collect();
+    assert_eq!(alone, option.subs());
+    let theirs = v4::Message::from_bytes(&sent).unwrap();
     assert_eq!(circuit_id(theirs.opts()), Some(vec![1; 200]));
     edit.remove_option82();
     assert_eq!(edit.into_bytes(), bytes);
