@@ -50,12 +50,21 @@ fn relay_info(context: &Value) -> Option<RelayInfo> {
         all => all,
     };
     let option = Option82::parse(raw).ok()?;
+    let raw = once(raw, &option);
     let octets = |value: Option<&[u8]>| value.filter(|value| !value.is_empty()).map(Octets::from);
     Some(RelayInfo {
         circuit_id: octets(option.circuit_id()),
         remote_id: octets(option.remote_id()),
         raw: Octets::from(raw),
     })
+}
+
+/// Kea 2.2 has an option that came in pieces (RFC 3396) twice: joined, and then its sub-options again by their codes.
+fn once<'a>(raw: &'a [u8], option: &Option82) -> &'a [u8] {
+    let (joined, again) = option.subs().split_at(option.subs().len() / 2);
+    let mut by_code = joined.to_vec();
+    by_code.sort_by_key(|(code, _)| *code);
+    if raw.len() > 255 && by_code == again { &raw[..raw.len() / 2] } else { raw }
 }
 
 fn from_hex(text: &str) -> Option<Vec<u8>> {
@@ -94,6 +103,19 @@ mod tests {
             assert_eq!(info.remote_id, Some("line-01".into()), "{shape}");
             assert_eq!(lease.last.as_second() + i64::from(lease.valid_seconds), 1_700_000_600);
             assert!(lease.active);
+        }
+    }
+
+    #[test]
+    fn an_option_that_came_in_pieces_is_read_once() {
+        let hex = |octets: &[u8]| octets.iter().map(|octet| format!("{octet:02X}")).collect::<String>();
+        let remote = [&[2, 200][..], &[b'r'; 200]].concat();
+        let circuit = [&[1, 100][..], &[b'c'; 100]].concat();
+        let came = [&remote[..], &circuit].concat();
+        let kept = [&came[..], &circuit, &remote].concat();
+        for octets in [&came, &kept] {
+            let info = read(&lease(json!(format!("0x{}", hex(octets))))).unwrap().relay_info.unwrap();
+            assert_eq!(info.raw.as_bytes(), came);
         }
     }
 
