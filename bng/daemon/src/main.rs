@@ -8,7 +8,7 @@ use lastmile_types::BngId;
 use mimalloc::MiMalloc;
 use tracing_subscriber::EnvFilter;
 
-/// A set-up makes and frees some hundred small values on two threads: this costs far less than the C library's heap.
+/// A set-up makes and frees some hundred small values on two threads.
 #[global_allocator]
 static HEAP: MiMalloc = MiMalloc;
 
