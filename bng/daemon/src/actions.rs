@@ -41,12 +41,14 @@ impl Driver {
                 let stirred = self.gate_answered(stirred).unwrap_or_default();
                 next.extend(stirred.into_iter().map(|ip| Input::Stirred { ip }));
             }
+            // The element is still that of the one before him.
+            Action::ReadCounters(Some(ip)) if self.batch.owed.holds(ip) => {}
             Action::ReadCounters(Some(ip)) => match self.plane.gate.read(ip) {
                 Ok(Some(admitted)) => next.push_back(Input::Counters(vec![reading(admitted)])),
                 Ok(None) => {}
                 Err(error) => self.gate_failed(&error),
             },
-            Action::ReadCounters(None) => self.surveys.ask(),
+            Action::ReadCounters(None) => self.surveys.ask(|| self.plane.gate.survey()),
             Action::Ping { router, address } => self.ping(router, address),
             Action::Adopt(adoption) => next.push_back(Input::Adopt(adoption)),
             Action::DeleteLease { ip, mac } => drop(self.kea.send(Ask::Delete { ip, mac })),

@@ -78,9 +78,9 @@ async fn kernel(bng_id: &BngId) -> Result<(), CleanError> {
     let Remains { admitted, others } = gate::remains(bng_id)?;
     let interfaces = Links::open()?.all().await?;
     let neighbours = Neighbours::open()?;
-    for (index, _) in interfaces.iter().filter(|_| !admitted.is_empty()) {
+    for (index, _) in &interfaces {
         let known = neighbours.list(*index).await?;
-        for neighbour in known.iter().filter(|known| admitted.binary_search(&known.ip).is_ok()) {
+        for neighbour in known.iter().filter(|known| admitted.contains(&known.ip)) {
             neighbours.unpin(*index, neighbour.ip).await?;
         }
     }

@@ -22,6 +22,7 @@ pub mod leases;
 pub mod limits;
 mod next_hops;
 pub mod outbox;
+mod owed;
 mod pins;
 pub mod plane;
 pub mod policies;

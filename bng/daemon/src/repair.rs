@@ -15,7 +15,8 @@ impl Driver {
             Ok(_) => _ = self.restore_gate(),
             Err(error) => self.gate_failed(&error),
         }
-        self.batch.actions.append(&mut self.batch.owed);
+        let owed = self.batch.owed.take();
+        self.batch.actions.splice(..0, owed);
         if let Some(found) = self.gate_found() {
             self.take(found, None);
         }

@@ -214,7 +214,7 @@ fn wire(wiring: Wiring) -> Result<Parts, RunError> {
     beside.spawn(coa_server.run());
     beside.spawn(probes::dhcp(config_seen, finding));
 
-    let (surveys, surveyed) = Surveys::start(config.bng.bng_id.clone()).map_err(RunError::Thread)?;
+    let (surveys, surveyed) = Surveys::start().map_err(RunError::Thread)?;
     let sources = Sources {
         surveys: surveyed,
         inputs: inputs_seen,

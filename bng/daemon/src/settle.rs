@@ -16,6 +16,7 @@ use crate::{
     dhcp_io::{self, BuildError, InHand, Outgoing},
     driver::Driver,
     journal::Entry,
+    owed::Owed,
     time::now,
 };
 
@@ -37,7 +38,7 @@ pub(crate) struct Batch {
     /// Subscribers of whom the kernel refused a change, among the actions under way.
     refused: BTreeSet<Ipv4Addr>,
     /// Evictions that the kernel refused: until they are done their sessions are not over.
-    pub(crate) owed: Vec<Action>,
+    pub(crate) owed: Owed,
     /// The gate was made anew, and these are in it.
     pub(crate) restored: Option<Vec<Reading>>,
 }
@@ -138,8 +139,8 @@ impl Driver {
     fn carry_out(&mut self, next: &mut VecDeque<Input>) {
         let (mut together, mut whose) = (Vec::new(), BTreeSet::new());
         self.batch.refused.clear();
-        let owed = std::mem::take(&mut self.batch.owed);
-        for action in owed.into_iter().chain(std::mem::take(&mut self.batch.actions)) {
+        let owed = self.batch.owed.take();
+        for action in owed.chain(std::mem::take(&mut self.batch.actions)) {
             let at_gate = subscriber_at_gate(&action);
             if at_gate.is_none_or(|ip| !whose.insert(ip)) || together.len() >= TOGETHER {
                 self.change_gate(&mut together, next);
@@ -147,6 +148,11 @@ impl Driver {
                 whose.extend(at_gate);
             }
             match at_gate {
+                // He would get the element of the one before him, and lose it with that one's eviction.
+                Some(ip) if self.batch.owed.holds(ip) => {
+                    self.batch.refused.insert(ip);
+                    self.batch.owed.add(ip, action);
+                }
                 Some(_) => together.push(action),
                 None => self.act(action, next),
             }
@@ -166,8 +172,8 @@ impl Driver {
         let mut finals = finals.into_iter().peekable();
         for action in actions.drain(..) {
             match action {
-                Action::Evict { session, ip } if refused.contains(&ip) => {
-                    self.batch.owed.push(Action::Evict { session, ip })
+                Action::Evict { ip, .. } | Action::EvictStray { ip } if refused.contains(&ip) => {
+                    self.batch.owed.add(ip, action);
                 }
                 Action::SetLimits(admission) if refused.contains(&admission.ip) => self.doubt(&admission),
                 Action::Admit(admission) | Action::SetLimits(admission) => self.plane.limits.settle(&admission),
@@ -189,11 +195,11 @@ impl Driver {
     /// one is refused, each is tried alone, so that one costs no other its counters.
     fn tell_gate(&mut self, changes: Vec<Change>) -> (Vec<Final>, BTreeSet<Ipv4Addr>) {
         let mut refused = BTreeSet::new();
-        if let Ok(finals) = self.plane.gate.apply(&changes) {
-            return (finals, refused);
-        }
+        let mut finals = match self.plane.gate.apply(&changes) {
+            Ok(finals) => return (finals, refused),
+            Err(first) => first.finals,
+        };
         let anew = self.restore_gate();
-        let mut finals = Vec::new();
         for change in changes {
             let change = match change {
                 // Nobody is in a gate that was made anew.
@@ -202,8 +208,9 @@ impl Driver {
             };
             match self.plane.gate.apply(std::slice::from_ref(&change)) {
                 Ok(last) => finals.extend(last),
-                Err(error) => {
-                    self.gate_failed(&error);
+                Err(alone) => {
+                    finals.extend(alone.finals);
+                    self.gate_failed(&alone.source);
                     refused.insert(change.ip());
                 }
             }

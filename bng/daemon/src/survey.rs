@@ -12,10 +12,9 @@ use std::{
 
 use lastmile_netio::{
     Error,
-    gate::{Sighting, survey},
+    gate::{Sighting, Survey},
 };
 use lastmile_session::Input;
-use lastmile_types::BngId;
 use tokio::sync::mpsc;
 
 use crate::{actions::reading, driver::Driver};
@@ -29,7 +28,7 @@ pub type Found = (Result<Vec<Sighting>, Error>, Duration);
 /// The thread, and what of its last answer is still to be dealt with.
 #[derive(Debug)]
 pub struct Surveys {
-    ask: std::sync::mpsc::SyncSender<()>,
+    ask: std::sync::mpsc::SyncSender<Survey>,
     under_way: bool,
     /// Whose element was changed since the survey was asked for: what it says of them may be of the time before.
     changed: BTreeSet<Ipv4Addr>,
@@ -39,13 +38,13 @@ pub struct Surveys {
 
 impl Surveys {
     /// Starts the thread; its answers come by the channel.
-    pub fn start(bng_id: BngId) -> io::Result<(Self, mpsc::UnboundedReceiver<Found>)> {
-        let (ask, asked) = sync_channel(1);
+    pub fn start() -> io::Result<(Self, mpsc::UnboundedReceiver<Found>)> {
+        let (ask, asked) = sync_channel::<Survey>(1);
         let (found, answers) = mpsc::unbounded_channel();
         thread::Builder::new().name("survey".to_owned()).spawn(move || {
-            while asked.recv().is_ok() {
+            while let Ok(survey) = asked.recv() {
                 let began = Instant::now();
-                let all = survey(&bng_id);
+                let all = survey.read();
                 let _ = found.send((all, began.elapsed())); // nobody waits at the end
             }
         })?;
@@ -54,8 +53,8 @@ impl Surveys {
     }
 
     /// Asks for one, unless one is under way.
-    pub fn ask(&mut self) {
-        if !self.under_way && self.ask.try_send(()).is_ok() {
+    pub fn ask(&mut self, survey: impl FnOnce() -> Survey) {
+        if !self.under_way && self.ask.try_send(survey()).is_ok() {
             self.under_way = true;
         }
     }
@@ -102,7 +101,9 @@ impl Driver {
     /// The next slice of an answer.
     pub(crate) fn slice(&mut self) {
         let Surveys { rest, changed, .. } = &mut self.surveys;
-        let slice = rest.take(SLICE).filter(|sighting| !changed.contains(&sighting.ip()));
+        let owed = &self.batch.owed;
+        let theirs = |sighting: &Sighting| !changed.contains(&sighting.ip()) && !owed.holds(sighting.ip());
+        let slice = rest.take(SLICE).filter(theirs);
         let readings: Vec<_> = slice.filter_map(|sighting| self.plane.gate.sighted(&sighting)).map(reading).collect();
         if !self.surveys.has_rest() {
             self.surveys.end();

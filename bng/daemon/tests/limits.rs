@@ -160,3 +160,30 @@ fn a_restart_takes_over_who_is_shaped() {
         assert!(map.contains("100.64.1.10") && !map.contains("100.64.1.11"), "nobody speaks of him any longer: {map}");
     });
 }
+
+#[test]
+fn who_is_shaped_is_shaped_again_in_a_gate_made_anew() {
+    on_a_node(async || {
+        let config = config(5);
+        let (mut plane, _) = Plane::open(&config).await.unwrap();
+        let [one, other] = [10, 11].map(|number| subscriber(number, Enforcement::Shape));
+        assert_eq!(set(&mut plane, &one), UNLIMITED);
+        assert_eq!(set(&mut plane, &other), UNLIMITED);
+        second(&mut plane, &config);
+        assert!(plane.restore(&config).unwrap().is_none());
+        run("nft delete table ip lastmile_edge_test");
+        assert_eq!(plane.restore(&config).unwrap(), Some(Vec::new()));
+        // One came back before the next second, one did not.
+        assert_eq!(set(&mut plane, &one), UNLIMITED);
+        assert_eq!(second(&mut plane, &config), []);
+        for (map, interface, rate) in [("shape_up", "uplink0", "rate 1Mbit"), ("shape_down", "access0", "rate 2Mbit")] {
+            let map = run(&format!("nft list map ip lastmile_edge_test {map}"));
+            assert!(map.contains("100.64.1.10") && !map.contains("100.64.1.11"), "{map}");
+            assert!(run(&format!("tc class show dev {interface}")).contains(rate));
+        }
+        assert!(run("nft list chain ip lastmile_edge_test shape").contains("@shape_down"), "packets go there");
+        assert_eq!(set(&mut plane, &other), UNLIMITED);
+        second(&mut plane, &config);
+        assert_eq!(finding(&mut plane, &config).reason, "Ready");
+    });
+}

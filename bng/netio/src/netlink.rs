@@ -14,6 +14,8 @@ use nix::sys::{
     time::{TimeVal, TimeValLike},
 };
 
+use crate::sys::{BATCH, Received, recvmmsg};
+
 /// Octets of `nlmsghdr` and `nfgenmsg`; `tcmsg` begins like the latter, with its family and three octets of nothing.
 const HEADER: usize = 16;
 const NFGEN: usize = 4;
@@ -225,6 +227,30 @@ impl Netlink {
             })?;
         }
         found.unwrap_or_else(|| Err(io::ErrorKind::UnexpectedEof.into()))
+    }
+
+    /// Reads several things by one request that asks for an acknowledgement behind them, handing over each one's attributes. Its
+    /// octets are fewer than a room of 4 KiB: a refusal repeats them.
+    pub fn get_several(&mut self, message: &impl Request, mut each: impl FnMut(&[u8])) -> io::Result<()> {
+        let sequence = self.request(message)?;
+        let room = self.room.len() / BATCH;
+        let mut received = [Received::default(); BATCH];
+        loop {
+            // The kernel has answered by the time the request is sent: there is nothing to wait for.
+            let taken = recvmmsg(&self.socket, &mut self.room, room, &mut received)?;
+            for (octets, received) in self.room.chunks_exact(room).zip(&received[..taken]) {
+                let mut octets = &octets[..received.length.min(room)];
+                while let Some((of, message, rest)) = take_message(octets) {
+                    octets = rest;
+                    match message {
+                        _ if of != sequence => {}
+                        Incoming::Message(reply) => each(&reply.attributes),
+                        Incoming::Done | Incoming::Status(0) => return Ok(()),
+                        Incoming::Status(errno) => return Err(io::Error::from_raw_os_error(errno)),
+                    }
+                }
+            }
+        }
     }
 
     /// Reads a list, handing over each message's attributes.

@@ -4,6 +4,8 @@ use std::net::Ipv4Addr;
 
 use lastmile_types::{Counters, MacAddr, session::Rates};
 
+use crate::Error;
+
 /// On which terms a subscriber is let through.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Terms {
@@ -57,6 +59,16 @@ pub struct Final {
     pub ip: Ipv4Addr,
     /// Exact.
     pub counters: Counters,
+}
+
+/// The kernel refused a change. It holds those before it, in whole transactions.
+#[derive(Debug, thiserror::Error)]
+#[error("the gate is not as it was to be")]
+pub struct Refused {
+    /// Of those who were evicted before: nobody can read them again.
+    pub finals: Vec<Final>,
+    /// The kernel's answer.
+    pub source: Error,
 }
 
 impl Change {

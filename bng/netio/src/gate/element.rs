@@ -99,8 +99,7 @@ pub fn message(
 
 /// As [`message`], for an element of any set of addresses.
 pub fn in_set(kind: i32, flags: i32, table: &str, set: &str, ip: Ipv4Addr, state: Option<&Element>) -> Message {
-    let mut element =
-        Attributes::default().nest(NFTA_SET_ELEM_KEY, Attributes::default().octets(NFTA_DATA_VALUE, &ip.octets()));
+    let mut element = key(ip);
     if let Some(state) = state {
         // The limit first: it ends the element's evaluation when it is exceeded, so only what passes is counted.
         let limit = state.limit.iter().map(|limit| expression("limit", encode_limit(limit)));
@@ -113,6 +112,13 @@ pub fn in_set(kind: i32, flags: i32, table: &str, set: &str, ip: Ipv4Addr, state
     Message { kind, flags, family: libc::NFPROTO_IPV4, attributes }
 }
 
+/// Asks for several elements, which the kernel answers one by one and in order, up to the first that is not there.
+pub fn get_several(table: &str, direction: Direction, ips: &[Ipv4Addr]) -> Message {
+    let list = ips.iter().fold(Attributes::default(), |list, ip| list.nest(NFTA_LIST_ELEM, key(*ip)));
+    let attributes = of_set(table, direction.set()).nest(NFTA_SET_ELEM_LIST_ELEMENTS, list);
+    Message { kind: libc::NFT_MSG_GETSETELEM, flags: libc::NLM_F_ACK, family: libc::NFPROTO_IPV4, attributes }
+}
+
 /// A message about all elements.
 pub fn dump_message(table: &str, direction: Direction) -> Message {
     let attributes = of_set(table, direction.set());
@@ -121,6 +127,10 @@ pub fn dump_message(table: &str, direction: Direction) -> Message {
 
 fn of_set(table: &str, set: &str) -> Attributes {
     Attributes::default().text(NFTA_SET_ELEM_LIST_TABLE, table).text(NFTA_SET_ELEM_LIST_SET, set)
+}
+
+fn key(ip: Ipv4Addr) -> Attributes {
+    Attributes::default().nest(NFTA_SET_ELEM_KEY, Attributes::default().octets(NFTA_DATA_VALUE, &ip.octets()))
 }
 
 fn expression(name: &str, data: Attributes) -> Attributes {

@@ -1,17 +1,20 @@
 //! The end of a gateway: what is left of its gate is looked at and removed, by somebody who is not that gateway.
 
-use std::net::Ipv4Addr;
+use std::{collections::BTreeSet, net::Ipv4Addr};
 
 use lastmile_types::BngId;
 
-use super::{names, plan, rules, survey};
+use super::{
+    element::{self, Direction},
+    names, plan, rules,
+};
 use crate::{Error, netlink::Netlink};
 
 /// What is left.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Remains {
     /// Who is let through, where the table is there.
-    pub admitted: Vec<Ipv4Addr>,
+    pub admitted: BTreeSet<Ipv4Addr>,
     /// Another gateway has a table here: what does not say whose it is may be that one's.
     pub others: bool,
 }
@@ -20,7 +23,8 @@ pub struct Remains {
 pub fn remains(bng_id: &BngId) -> Result<Remains, Error> {
     let ours = names::table(bng_id);
     let (mut there, mut others) = (false, false);
-    open()?
+    let mut netlink = open()?;
+    netlink
         .dump(&rules::list_chains(), |octets| {
             if let Some((table, plan::FROM_SUBSCRIBER_RAW)) = rules::decode_chain(&octets) {
                 there |= table == ours;
@@ -28,8 +32,15 @@ pub fn remains(bng_id: &BngId) -> Result<Remains, Error> {
             }
         })
         .map_err(Error::nftables("listing chains"))?;
-    let sightings = if there { survey(bng_id)? } else { Vec::new() };
-    Ok(Remains { admitted: sightings.iter().map(super::Sighting::ip).collect(), others })
+    let mut admitted = BTreeSet::new();
+    if there {
+        netlink
+            .dump(&element::dump_message(&ours, Direction::Up), |octets| {
+                admitted.extend(element::decode(&octets).1.map(|element| element.ip));
+            })
+            .map_err(Error::nftables("reading a set"))?;
+    }
+    Ok(Remains { admitted, others })
 }
 
 /// Removes the gateway's table with everything in it, whether or not it exists.

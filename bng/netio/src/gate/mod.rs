@@ -40,14 +40,14 @@ mod term;
 mod terms;
 
 use adopt::dump_both;
-pub use change::{Admitted, Change, Final, Terms};
+pub use change::{Admitted, Change, Final, Refused, Terms};
 pub use config::{GateConfig, Pool, Routers};
 pub(crate) use element::Direction;
 use element::Element;
 pub use end::{Remains, remains, remove};
 use members::{Member, Pending, collect_deleted};
 pub(crate) use names::table as table_name;
-pub use survey::{Sighting, survey};
+pub use survey::{Sighting, Survey};
 
 /// Messages per transaction: an echo for each must fit the socket's buffer, and forwarding waits for none of them.
 const CHUNK: usize = 512;
@@ -152,15 +152,22 @@ impl Gate {
         Ok(true)
     }
 
-    /// Makes all changes, in order, in transactions of a few hundred; returns the final counters of those evicted. After an error
-    /// the kernel holds a prefix of the changes: read [`Gate::dump`] and start over.
-    pub fn apply(&mut self, changes: &[Change]) -> Result<Vec<Final>, Error> {
+    /// Makes all changes, in order, in transactions of a few hundred; returns the final counters of those evicted. When one is refused the
+    /// kernel holds a prefix of the changes: making them all again changes nothing of that.
+    pub fn apply(&mut self, changes: &[Change]) -> Result<Vec<Final>, Refused> {
         let mut finals = Vec::new();
+        match self.change(changes, &mut finals) {
+            Ok(()) => Ok(finals),
+            Err(source) => Err(Refused { finals, source }),
+        }
+    }
+
+    fn change(&mut self, changes: &[Change], finals: &mut Vec<Final>) -> Result<(), Error> {
         let mut pending = Pending::default();
         for change in changes {
             let ip = change.ip();
             if pending.messages.len() >= CHUNK || pending.touched.contains(&ip) {
-                self.commit(&mut pending, &mut finals)?;
+                self.commit(&mut pending, finals)?;
             }
             match change {
                 Change::Admit { terms, .. } if !self.members.contains_key(&ip) => {
@@ -169,7 +176,7 @@ impl Gate {
                     self.members.insert(ip, member);
                 }
                 Change::Admit { terms, .. } | Change::SetTerms { terms, .. } => {
-                    self.commit(&mut pending, &mut finals)?;
+                    self.commit(&mut pending, finals)?;
                     self.set_terms(ip, terms)?;
                 }
                 Change::Evict { .. } => {
@@ -179,8 +186,7 @@ impl Gate {
                 }
             }
         }
-        self.commit(&mut pending, &mut finals)?;
-        Ok(finals)
+        self.commit(&mut pending, finals)
     }
 
     /// One subscriber's counters, exact at the moment of reading; `None` when it is not admitted.

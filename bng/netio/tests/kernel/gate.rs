@@ -200,3 +200,17 @@ fn many_changes_are_whole() {
     assert!((1..=4096).contains(&left), "{left}");
     gate.apply(&[Change::Evict { ip: Ipv4Addr::from(0x6450_0000) }]).unwrap();
 }
+
+#[test]
+fn what_was_evicted_before_a_refusal_has_its_final_counters() {
+    let bench = Bench::new();
+    let (mut gate, _) = open(&bench, &config());
+    gate.apply(&[ADMIT]).unwrap();
+    assert_eq!((up(&bench, 10), down(&bench, 5)), (10, 5));
+    // More than the sets hold.
+    let too_many = (0..5000u32).map(|n| Change::Admit { ip: Ipv4Addr::from(0x6450_0000 + n), terms: FREE });
+    let changes: Vec<_> = [Change::Evict { ip: SUBSCRIBER }].into_iter().chain(too_many).collect();
+    let refused = gate.apply(&changes).unwrap_err();
+    assert_eq!(refused.finals, [Final { ip: SUBSCRIBER, counters: counters(10, 5) }]);
+    assert_eq!(gate.apply(&changes[..1]).unwrap(), [], "they are said once");
+}
