@@ -38,17 +38,17 @@ pub fn config(topology: &Topology, bng: &Bng) -> Result<BngConfig> {
         nas_identifier: bng.name.clone(),
         nas_ip_address: bng.management.addr(),
         interfaces: Interfaces { subscriber: "access0".into(), uplink: "uplink0".into(), dhcp: "dhcp0".into() },
-        access_mode: AccessMode::Routed,
+        access_mode: bng.access_mode(),
         pools: topology
             .routers_of(&bng.name)
             .map(|router| Pool {
                 prefix: router.lan.trunc(),
                 gateway: router.lan.addr(),
-                next_hop: Some(router.uplink.addr()),
+                next_hop: router.uplink.map(|uplink| uplink.addr()),
             })
             .collect(),
         dhcp: Dhcp { servers: vec![topology.services.dhcp.addr()], shedding: Shedding::default() },
-        trust: Trust::default(),
+        trust: Trust { option82: bng.access_mode() == AccessMode::Bridged, ..Trust::default() },
         sessions_per_circuit: 1,
         radius: Radius {
             servers: vec![RadiusServer {

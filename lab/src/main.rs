@@ -50,6 +50,9 @@ enum Verb {
         /// Kubernetes, but no Lastmile in it and no subscribers
         #[arg(long, conflicts_with = "without_cluster")]
         without_release: bool,
+        /// Folder of topology.toml and manifests; lab/bridged has a gateway of access mode Bridged [default: lab]
+        #[arg(long)]
+        topology: Option<PathBuf>,
     },
     /// Take the lab down, without a trace
     Down,
@@ -134,17 +137,18 @@ fn main() -> ExitCode {
 
 fn dispatch(arguments: Arguments) -> Result<ExitCode> {
     let mut paths = Paths::find(arguments.bin_dir)?;
-    let topology = || Topology::load(&paths.root.join("lab/topology.toml"));
+    let topology = || Topology::load(&paths.root.join("lab"));
     match arguments.verb {
-        Verb::Up { without_cluster, gateways, without_release } => {
+        Verb::Up { without_cluster, gateways, without_release, topology } => {
             let kubeconfig = if without_cluster || without_release { None } else { existing::selected()? };
+            let folder = topology.map_or_else(|| Ok(paths.root.join("lab")), std::path::absolute)?;
             let bin_dir = paths.bin.clone();
-            let options = UpOptions { bin_dir, without_cluster, gateways, without_release, kubeconfig };
-            verbs::up(&paths, &topology()?, &options)
+            let options = UpOptions { folder, bin_dir, without_cluster, gateways, without_release, kubeconfig };
+            verbs::up(&paths, &Topology::load(&options.folder)?, &options)
         }
         Verb::Down => verbs::down(&paths),
         Verb::Status => verbs::status(&paths),
-        Verb::Exec { node, command } => verbs::exec(&paths, &topology()?, &node, &command),
+        Verb::Exec { node, command } => verbs::exec(&paths, &node, &command),
         Verb::Logs { part } => verbs::logs(&paths, part.as_deref()),
         Verb::Env => verbs::env(&paths),
         Verb::Subscriber { action, name } => ask(&Request::Subscriber { action: action.into(), name }),
@@ -160,14 +164,13 @@ fn dispatch(arguments: Arguments) -> Result<ExitCode> {
         Verb::ServicesInside { folder, command } => private::inside(&topology()?, &folder, &command),
         Verb::Supervise { options } => {
             let options = parse(&options)?;
-            supervisor::supervise(&paths, &topology()?, &options)
+            supervisor::supervise(&paths, &Topology::load(&options.folder)?, &options)
         }
         Verb::Init { options } => supervisor::init(&parse(&options)?),
         Verb::Keeper { options } => {
             let options = parse(&options)?;
             paths.bin.clone_from(&options.bin_dir);
-            let topology = Topology::load(&paths.root.join("lab/topology.toml"))?;
-            keeper::run(&paths, topology, options)
+            keeper::run(&paths, Topology::load(&options.folder)?, options)
         }
     }
 }

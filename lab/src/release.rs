@@ -1,4 +1,5 @@
 //! Lastmile on the lab's Kubernetes: images, secrets, the chart, the manifests, and the end of `lab up`.
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -109,9 +110,9 @@ pub fn install(paths: &Paths, topology: &Topology, context: &ClusterContext, ima
     .map(drop)
 }
 
-/// Applies `lab/manifests`.
-pub fn apply_manifests(paths: &Paths, context: &ClusterContext) -> Result<()> {
-    run(context.kubectl().args(["apply", "-f"]).arg(paths.root.join("lab/manifests"))).map(drop)
+/// Applies the manifests of a topology's folder.
+pub fn apply_manifests(folder: &Path, context: &ClusterContext) -> Result<()> {
+    run(context.kubectl().args(["apply", "-f"]).arg(folder.join("manifests"))).map(drop)
 }
 
 /// Waits until every BNG is Ready.
@@ -174,9 +175,9 @@ fn status_is_current(topology: &Topology, context: &ClusterContext) -> Result<bo
     let sessions: u64 = of("BNG").filter_map(|status| status["sessions"]["total"].as_u64()).sum();
     let bound: u64 = of("SubscriberPolicy").filter_map(|status| status["sessions"].as_u64()).sum();
     let wanted = topology.subscribers.iter().filter(|subscriber| subscriber.policy.is_some()).count();
-    Ok(sessions >= topology.subscribers.len() as u64
-        && of("AccessRouter").count() >= topology.routers.len()
-        && bound >= wanted as u64)
+    // An access node of layer 2 is none.
+    let routers = topology.routers.iter().filter(|router| router.uplink.is_some()).count();
+    Ok(sessions >= topology.subscribers.len() as u64 && of("AccessRouter").count() >= routers && bound >= wanted as u64)
 }
 
 fn authorized(context: &ClusterContext) -> Result<usize> {

@@ -1,7 +1,9 @@
 //! Access routers: the relay in each router's namespace, configured from the topology.
 use std::fs;
+use std::net::Ipv4Addr;
 
 use anyhow::{Context, Result};
+use ipnet::Ipv4Net;
 use lastmile_types::relay::{Mode, Port, RelayConfig, Side};
 
 use crate::paths::Paths;
@@ -10,10 +12,11 @@ use crate::topology::{Router, Topology};
 
 /// The relay's configuration of a router.
 pub fn relay_config(topology: &Topology, router: &Router) -> RelayConfig {
+    let address = |net: Option<Ipv4Net>| net.map_or(Ipv4Addr::UNSPECIFIED, |net| net.addr());
     RelayConfig {
         router: router.name.clone(),
-        lan: Side { interface: "lan0".to_owned(), address: router.lan.addr() },
-        uplink: Side { interface: "up0".to_owned(), address: router.uplink.addr() },
+        lan: Side { interface: "lan0".to_owned(), address: address(router.uplink.and(Some(router.lan))) },
+        uplink: Side { interface: "up0".to_owned(), address: address(router.uplink) },
         servers: vec![topology.services.dhcp.addr()],
         ports: topology
             .subscribers_of(&router.name)
@@ -25,7 +28,7 @@ pub fn relay_config(topology: &Topology, router: &Router) -> RelayConfig {
                 port: None,
             })
             .collect(),
-        mode: Mode::Route,
+        mode: if router.uplink.is_some() { Mode::Route } else { Mode::Bridge },
         hops_limit: 16,
         source_guard: true,
     }

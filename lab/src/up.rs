@@ -85,8 +85,8 @@ impl Lab {
         release::prepare(&self.topology, &context, &spec.secrets)?;
         release::install(&self.paths, &self.topology, &context, &images)?;
         progress.step("helm install lastmile: operator, ingestor and api run");
-        release::apply_manifests(&self.paths, &context)?;
-        progress.step("kubectl apply -f lab/manifests: BNGs and policies");
+        release::apply_manifests(&self.options.folder, &context)?;
+        progress.step("kubectl apply: BNGs and policies");
         Ok(())
     }
 

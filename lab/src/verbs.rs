@@ -139,15 +139,16 @@ pub fn status(paths: &Paths) -> Result<ExitCode> {
 }
 
 /// Becomes a command inside a node: its network, and the lab's processes and mounts.
-pub fn exec(paths: &Paths, topology: &Topology, node: &str, command: &[String]) -> Result<ExitCode> {
+pub fn exec(paths: &Paths, node: &str, command: &[String]) -> Result<ExitCode> {
+    let State { init, folder, .. } = State::read(paths)?;
+    let topology = Topology::load(&folder)?;
     let nodes = topology.nodes();
     if node != SWITCH && !nodes.contains(&node) {
         bail!("no node {node}; there are {SWITCH}, {}", nodes.join(", "));
     }
-    let init = State::read(paths)?.init.to_string();
     let here = std::env::current_dir().context("the current folder is gone")?;
     let error = Command::new("nsenter")
-        .args(["--target", &init, "--mount", "--pid", "--", "nsenter"])
+        .args(["--target", &init.to_string(), "--mount", "--pid", "--", "nsenter"])
         .arg(format!("--net=/run/netns/{node}"))
         .arg(format!("--wdns={}", here.display()))
         .arg("--")

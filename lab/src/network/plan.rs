@@ -144,8 +144,9 @@ impl NetworkPlan {
 
     /// A BNG's node. The pools' routes are the BNG's own to make.
     fn bng(&mut self, topology: &Topology, bng: &Bng) {
-        let mut lines =
-            up(&[("mgmt0", bng.management), ("dhcp0", bng.dhcp), ("uplink0", bng.uplink), ("access0", bng.access)]);
+        let mut links = vec![("mgmt0", bng.management), ("dhcp0", bng.dhcp), ("uplink0", bng.uplink)];
+        links.extend(topology.access_addresses(bng).into_iter().map(|address| ("access0", address)));
+        let mut lines = up(&links);
         if self.nodes == Nodes::Made {
             let _ = writeln!(lines, "route add default via {}", topology.management.host.addr());
         }
@@ -153,7 +154,7 @@ impl NetworkPlan {
         self.node(&bng.name, lines, &["mgmt0", "dhcp0", "uplink0", "access0"]);
     }
 
-    /// A router: subscribers' ports in one bridge, isolated from each other.
+    /// A router: subscribers' ports in one bridge, isolated from each other. An access node of layer 2 has its uplink in it too.
     fn router(&mut self, topology: &Topology, router: &Router) {
         let mut lines = String::from("link add lan0 type bridge mcast_snooping 0 forward_delay 0\n");
         let mut links = vec!["up0".to_owned()];
@@ -164,9 +165,14 @@ impl NetworkPlan {
             let _ = writeln!(lines, "link set {port} type bridge_slave isolated on");
             links.push(port);
         }
-        lines.push_str(&up(&[("up0", router.uplink), ("lan0", router.lan)]));
-        if let Some(bng) = topology.bngs.iter().find(|bng| bng.name == router.bng) {
-            let _ = writeln!(lines, "route add default via {}", bng.access.addr());
+        if let Some(uplink) = router.uplink {
+            lines.push_str(&up(&[("up0", uplink), ("lan0", router.lan)]));
+        } else {
+            lines.push_str("link set lo up\nlink set up0 master lan0 up\nlink set lan0 up\n");
+        }
+        let bng = topology.bngs.iter().find(|bng| bng.name == router.bng);
+        if let Some(access) = bng.and_then(|bng| bng.access) {
+            let _ = writeln!(lines, "route add default via {}", access.addr());
         }
         let links: Vec<&str> = links.iter().map(String::as_str).collect();
         self.node(&router.name, lines, &links);

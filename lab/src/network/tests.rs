@@ -45,6 +45,17 @@ fn a_routers_ports_are_isolated() {
 }
 
 #[test]
+fn an_access_node_bridges_and_the_gateway_has_its_address() {
+    let topology = Topology::parse(include_str!("../../bridged/topology.toml")).expect("valid");
+    let lines = |node: &str| -> String {
+        let all = plan(&topology, Nodes::Made).batches;
+        all.into_iter().filter(|(name, _)| name.as_deref() == Some(node)).map(|(_, lines)| lines).collect()
+    };
+    assert!(lines("an-01").contains("link set up0 master lan0 up\n") && !lines("an-01").contains("address add"));
+    assert!(lines("bng-01").contains("address add 100.64.5.1/24 dev access0\n"), "{}", lines("bng-01"));
+}
+
+#[test]
 fn this_machine_has_one_leg() {
     assert_eq!(batch(None).lines().count(), 3);
 }

@@ -29,6 +29,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct UpOptions {
+    /// Folder of `topology.toml` and `manifests`.
+    pub folder: std::path::PathBuf,
     /// Folder of the programs under test.
     pub bin_dir: std::path::PathBuf,
     /// Namespaces, services and routers only.

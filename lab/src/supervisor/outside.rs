@@ -38,9 +38,8 @@ pub fn supervise(paths: &Paths, topology: &Topology, options: &UpOptions) -> Res
     let _lock = lock::take(paths.root.clone())?;
     clear(paths, topology);
     set_phase(paths, Phase::Starting)?;
-    let options = serde_json::to_string(options)?;
-    let mut init = isolation::spawn(&[INIT, &options], CloneFlags::empty())?;
-    State { supervisor: std::process::id(), init: init.id() }.write(paths)?;
+    let mut init = isolation::spawn(&[INIT, &serde_json::to_string(options)?], CloneFlags::empty())?;
+    State { supervisor: std::process::id(), init: init.id(), folder: options.folder.clone() }.write(paths)?;
     let signals = isolation::catch_signals()?;
     let status = loop {
         if isolation::signalled(&signals) {

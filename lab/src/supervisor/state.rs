@@ -1,5 +1,6 @@
 //! `lab/run/state.json` (which processes) and `lab/run/phase` (how far).
 use std::fs;
+use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
@@ -14,6 +15,8 @@ pub struct State {
     pub supervisor: u32,
     /// The first process inside, by its id outside: its namespaces are the lab's.
     pub init: u32,
+    /// The folder of its topology.
+    pub folder: PathBuf,
 }
 
 impl State {

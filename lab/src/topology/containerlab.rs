@@ -22,7 +22,8 @@ fn nodes(topology: &Topology, text: &mut String) {
     for (number, bng) in (1..).zip(&topology.bngs) {
         let _ = writeln!(text, "    # {}: label it lastmile.io/wired=true, lastmile.io/bng={}", bng.name, bng.name);
         let _ = writeln!(text, "    {}:\n      kind: ext-container\n      exec:", worker(number));
-        for (link, address) in [("dhcp0", bng.dhcp), ("uplink0", bng.uplink), ("access0", bng.access)] {
+        let access = topology.access_addresses(bng).into_iter().map(|address| ("access0", address));
+        for (link, address) in [("dhcp0", bng.dhcp), ("uplink0", bng.uplink)].into_iter().chain(access) {
             let _ = writeln!(text, "        - ip address add {address} dev {link}");
         }
     }

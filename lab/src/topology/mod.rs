@@ -10,6 +10,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use ipnet::Ipv4Net;
+use lastmile_types::config::AccessMode;
 use serde::Deserialize;
 
 pub use validate::TopologyError;
@@ -113,8 +114,9 @@ pub struct Bng {
     pub dhcp: Ipv4Net,
     /// Its address in the uplink network.
     pub uplink: Ipv4Net,
-    /// Its address towards its routers.
-    pub access: Ipv4Net,
+    /// Its address towards its routers. None = it is of access mode Bridged: its router is an access node of layer 2, and the
+    /// address of that one's LAN is the gateway's own.
+    pub access: Option<Ipv4Net>,
     /// Prefix of the node's pods.
     pub pods: Ipv4Net,
 }
@@ -127,9 +129,9 @@ pub struct Router {
     pub name: String,
     /// The BNG that it hangs on.
     pub bng: String,
-    /// Its address towards the BNG: the pool's next hop.
-    pub uplink: Ipv4Net,
-    /// Its address towards subscribers (giaddr) and the pool's prefix.
+    /// Its address towards the BNG: the pool's next hop. An access node of layer 2 has none.
+    pub uplink: Option<Ipv4Net>,
+    /// The subscribers' router, which is the giaddr, and the pool's prefix.
     pub lan: Ipv4Net,
     /// The addresses that Kea hands out.
     pub pool: Range,
@@ -188,15 +190,22 @@ impl Topology {
         Ok(topology)
     }
 
-    /// Reads the file.
-    pub fn load(path: &Path) -> anyhow::Result<Self> {
-        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    /// Reads the `topology.toml` of a folder.
+    pub fn load(folder: &Path) -> anyhow::Result<Self> {
+        let path = folder.join("topology.toml");
+        let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
         Self::parse(&text).with_context(|| format!("{} cannot be built", path.display()))
     }
 
     /// The routers of a BNG, in the file's order.
     pub fn routers_of<'a>(&'a self, bng: &'a str) -> impl Iterator<Item = &'a Router> {
         self.routers.iter().filter(move |router| router.bng == bng)
+    }
+
+    /// The addresses of a BNG's `access0`.
+    pub fn access_addresses(&self, bng: &Bng) -> Vec<Ipv4Net> {
+        bng.access
+            .map_or_else(|| self.routers_of(&bng.name).map(|router| router.lan).collect(), |address| vec![address])
     }
 
     /// The subscribers of a router, in the file's order.
@@ -228,6 +237,13 @@ impl Topology {
         let part = |text: &str| text.replace('%', "%25").replace('/', "%2F");
         let nas = self.bng_of(subscriber).unwrap_or_default();
         format!("{}/{}/{}", part(nas), part(&subscriber.line), part(&subscriber.circuit_id()))
+    }
+}
+
+impl Bng {
+    /// How its subscribers reach it.
+    pub fn access_mode(&self) -> AccessMode {
+        if self.access.is_some() { AccessMode::Routed } else { AccessMode::Bridged }
     }
 }
 

@@ -1,6 +1,7 @@
 use super::{Client, Topology, TopologyError};
 
 const FILE: &str = include_str!("../../topology.toml");
+const BRIDGED: &str = include_str!("../../bridged/topology.toml");
 
 fn broken(from: &str, to: &str) -> TopologyError {
     assert!(FILE.contains(from), "{from} is not in the topology");
@@ -40,6 +41,21 @@ fn what_cannot_be_built_is_refused_with_its_reason() {
 }
 
 #[test]
+fn a_bng_and_its_router_are_of_one_access_mode() {
+    let mixed = broken("access = \"10.231.11.1/24\"\n", "").to_string();
+    assert!(mixed.starts_with("bng-01 and ar-01"), "{mixed}");
+    let two = BRIDGED.replace(
+        "[[subscriber]]\nname = \"sub-01\"",
+        concat!(
+            "[[router]]\nname = \"an-02\"\nbng = \"bng-01\"\nlan = \"100.64.6.1/24\"\n",
+            "pool = { first = \"100.64.6.10\", last = \"100.64.6.20\" }\n\n[[subscriber]]\nname = \"sub-01\""
+        ),
+    );
+    let two = Topology::parse(&two).expect_err("must be refused").to_string();
+    assert!(two.starts_with("bng-01: without `access`"), "{two}");
+}
+
+#[test]
 fn unknown_fields_are_refused() {
     assert!(matches!(broken("[dhcp]", "[dhcp]\nlease = 1"), TopologyError::Syntax(_)));
 }
@@ -59,4 +75,9 @@ fn rendered_configurations_can_work() {
     for bng in &topology.bngs {
         assert_eq!(crate::gateways::config(&topology, bng).expect("a gateway that works").pools.len(), 2);
     }
+    let topology = Topology::parse(BRIDGED).expect("valid");
+    let relay = crate::routers::relay_config(&topology, &topology.routers[0]);
+    relay.check().expect("an access node that works");
+    assert_eq!(relay.mode, lastmile_types::relay::Mode::Bridge);
+    crate::gateways::config(&topology, &topology.bngs[0]).expect("a gateway that works");
 }

@@ -40,6 +40,12 @@ pub enum TopologyError {
         /// Where it should lie.
         network: Ipv4Net,
     },
+    /// A BNG and its router are not of the same access mode.
+    #[error("{0} and {1}: `access` and `uplink` go together, in mode Bridged there is neither")]
+    Mode(String, String),
+    /// Several pools on one link.
+    #[error("{0}: without `access` a BNG has one router, as several pools on one link need a shared network in Kea")]
+    Link(String),
     /// Two networks overlap.
     #[error("networks {0} and {1} overlap")]
     Overlap(Ipv4Net, Ipv4Net),
@@ -111,12 +117,21 @@ fn addresses(topology: &Topology) -> Result<(), TopologyError> {
         inside(&bng.name, bng.management.addr(), topology.management.host)?;
         inside(&bng.name, bng.dhcp.addr(), services.dhcp)?;
         inside(&bng.name, bng.uplink.addr(), topology.internet.uplink)?;
-        used.extend([bng.management, bng.dhcp, bng.uplink, bng.access]);
+        used.extend([bng.management, bng.dhcp, bng.uplink]);
+        used.extend(bng.access);
         for router in topology.routers_of(&bng.name) {
-            inside(&router.name, router.uplink.addr(), bng.access)?;
+            match (bng.access, router.uplink) {
+                (Some(access), Some(uplink)) => inside(&router.name, uplink.addr(), access)?,
+                (None, None) => {}
+                _ => return Err(TopologyError::Mode(bng.name.clone(), router.name.clone())),
+            }
             inside(&router.name, router.pool.first, router.lan)?;
             inside(&router.name, router.pool.last, router.lan)?;
-            used.extend([router.uplink, router.lan]);
+            used.extend(router.uplink);
+            used.push(router.lan);
+        }
+        if bng.access.is_none() && topology.routers_of(&bng.name).count() > 1 {
+            return Err(TopologyError::Link(bng.name.clone()));
         }
     }
     let mut seen = BTreeSet::new();
@@ -134,7 +149,8 @@ fn networks(topology: &Topology) -> Result<(), TopologyError> {
         topology.internet.network,
         topology.kubernetes.service_prefix,
     ];
-    all.extend(topology.bngs.iter().flat_map(|bng| [bng.access.trunc(), bng.pods]));
+    all.extend(topology.bngs.iter().filter_map(|bng| bng.access).map(|access| access.trunc()));
+    all.extend(topology.bngs.iter().map(|bng| bng.pods));
     all.extend(topology.routers.iter().map(|router| router.lan.trunc()));
     for (index, one) in all.iter().enumerate() {
         if let Some(other) = all[index + 1..].iter().find(|other| one.contains(*other) || other.contains(one)) {

@@ -12,11 +12,11 @@ use crate::{
 /// Seconds: the shortest lease that the lab's Kea gives.
 const SHORT: u32 = 20;
 
-fn ip(session: &Value) -> &str {
+pub fn ip(session: &Value) -> &str {
     session["status"]["ip"].as_str().unwrap_or_default()
 }
 
-fn mac(session: &Value) -> &str {
+pub fn mac(session: &Value) -> &str {
     session["spec"]["mac"].as_str().unwrap_or_default()
 }
 
@@ -28,20 +28,20 @@ pub fn ask_once(lab: &Lab, node: &str, lease_seconds: u32) -> Result<(), String>
     lab.exec(node, &client).map(drop)
 }
 
-fn set_mac(lab: &Lab, node: &str, mac: &str) -> Result<(), String> {
+pub fn set_mac(lab: &Lab, node: &str, mac: &str) -> Result<(), String> {
     for change in [&["down"][..], &["address", mac], &["up"]] {
         lab.exec(node, &[&["ip", "link", "set", "dev", "eth0"], change].concat())?;
     }
     Ok(())
 }
 
-fn mac_of(lab: &Lab, node: &str) -> Result<String, String> {
+pub fn mac_of(lab: &Lab, node: &str) -> Result<String, String> {
     let line = lab.exec(node, &["ip", "-br", "link", "show", "dev", "eth0"])?;
     line.split_whitespace().nth(2).map(str::to_owned).ok_or(line)
 }
 
 /// The session is over for this cause, everywhere.
-fn ended(lab: &Lab, bng: &str, session: &Value, wanted: &str, seconds: u64) -> Result<(), String> {
+pub fn ended(lab: &Lab, bng: &str, session: &Value, wanted: &str, seconds: u64) -> Result<(), String> {
     let (cause, download, upload) = eventually(seconds, || history(lab, &uid(session)))?;
     ensure(cause == wanted, || format!("{cause}, not {wanted}"))?;
     accounted(lab, session, wanted, download, upload)?;
@@ -58,7 +58,7 @@ fn ended(lab: &Lab, bng: &str, session: &Value, wanted: &str, seconds: u64) -> R
 }
 
 /// The gate's elements: the sets `up` and `down` as nft shows them. Watched addresses of idle subscribers are in another.
-fn gate(lab: &Lab, bng: &str) -> Result<String, String> {
+pub fn gate(lab: &Lab, bng: &str) -> Result<String, String> {
     let ruleset = lab.exec(bng, &["nft", "list", "ruleset", "ip"])?;
     let open = |block: &&str| block.starts_with("up {") || block.starts_with("down {");
     let sets: Vec<&str> = ruleset.split("\tset ").skip(1).filter(open).collect();
@@ -72,7 +72,7 @@ fn number(address: &str) -> u32 {
 }
 
 /// Whose lease an address is, as Kea has it: MAC addresses.
-fn leases(lab: &Lab, address: &str) -> Result<String, String> {
+pub fn leases(lab: &Lab, address: &str) -> Result<String, String> {
     let query = format!(
         "SELECT encode(hwaddr, 'hex') FROM lease4 WHERE address = {} AND state = 0 AND expire > now()",
         number(address)

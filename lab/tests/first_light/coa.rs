@@ -1,8 +1,8 @@
 //! What the RADIUS server orders: FreeRADIUS' radclient, from the services' node, to the gateway's port 3799.
 
 use crate::{
+    causes,
     lab::{EDGE, Lab, ensure, eventually},
-    life,
 };
 
 /// radclient's words about one request to bng-01, attributes separated by commas.
@@ -40,8 +40,7 @@ pub fn disconnects(lab: &Lab) -> Result<(), String> {
     let address = session["status"]["ip"].as_str().ok_or_else(|| format!("no address in {session:#}"))?;
     let answer = radclient(lab, "disconnect", &format!("Framed-IP-Address = {address}"))?;
     ensure(answer.contains("Received Disconnect-ACK"), || answer.clone())?;
-    let (cause, ..) = eventually(20, || life::history(lab, &life::uid(&session)))?;
-    ensure(cause == "Admin-Reset", || cause)?;
+    causes::ended(lab, "bng-01", &session, "Admin-Reset", 20)?;
     let again = radclient(lab, "disconnect", &format!("Framed-IP-Address = {address}"))?;
     ensure(again.contains("Error-Cause = Session-Context-Not-Found"), || again.clone())?;
     // The client would hear of it at its renewal; its user pulls the plug first.

@@ -11,6 +11,8 @@ use serde_json::Value;
 
 /// What `lab/run/env` gave.
 pub struct Lab {
+    /// The folder of its topology, below `lab/`.
+    pub folder: &'static str,
     program: PathBuf,
     environment: HashMap<String, String>,
 }
@@ -19,13 +21,15 @@ pub struct Lab {
 pub const EDGE: &str = "edge";
 
 impl Lab {
-    /// Brings the lab up from the programs beside the `lab` binary.
-    pub fn up() -> Result<Self, String> {
+    /// Brings the lab of a topology's folder up from the programs beside the `lab` binary.
+    pub fn up(folder: &'static str) -> Result<Self, String> {
         let program = PathBuf::from(env!("CARGO_BIN_EXE_lab"));
         let programs = program.parent().expect("a program lies in a folder").to_owned();
-        let mut lab = Self { program, environment: HashMap::new() };
+        let mut lab = Self { folder, program, environment: HashMap::new() };
         let _ = lab.run(&["down"]);
-        let status = Command::new(&lab.program).arg("up").arg("--bin-dir").arg(&programs).status();
+        let topology = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+        let mut up = Command::new(&lab.program);
+        let status = up.arg("up").arg("--topology").arg(topology).arg("--bin-dir").arg(&programs).status();
         if !status.map_err(|error| error.to_string())?.success() {
             return Err("`lab up` failed; its output stands above".into());
         }

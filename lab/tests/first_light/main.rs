@@ -1,8 +1,10 @@
 //! First light, end to end: the whole lab, seen through the commands that its user types.
 //!
-//! One lab serves all trials, in this order; it is taken down at the end, whatever happened. Needs root and the machine's one
+//! One lab serves all trials, in this order, and a second small one those of access mode Bridged; it is taken down at the end,
+//! whatever happened. Needs root and the machine's one
 //! lab: `cargo test -p lastmile-lab --features e2e --test first_light`.
 
+mod bridged;
 mod causes;
 mod coa;
 mod end;
@@ -15,6 +17,8 @@ mod record;
 mod restart;
 mod shape;
 mod trust;
+
+use std::sync::{Mutex, PoisonError};
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
@@ -65,23 +69,44 @@ const CHECKS: &[(&str, Check)] = &[
     ("kubectl_delete_bng_drains", life::delete_bng),
 ];
 
+/// Likewise in the lab of `lab/bridged`.
+const BRIDGED: &[(&str, Check)] = &[
+    ("bridged_a_gateway_on_the_subscribers_link_is_ready", bridged::ready),
+    ("bridged_subscribers_are_on_record_everywhere", bridged::on_record),
+    ("bridged_a_release_ends_the_session", bridged::release),
+    ("bridged_another_device_preempts_the_port", bridged::another_device),
+    ("bridged_kubectl_delete_bng_drains", bridged::delete_bng),
+];
+
+/// The lab that is up; the machine has one.
+static LAB: Mutex<Option<Lab>> = Mutex::new(None);
+
 fn main() {
     let arguments = Arguments { test_threads: Some(1), ..Arguments::from_args() };
-    if arguments.list {
-        libtest_mimic::run(&arguments, CHECKS.iter().map(|(name, _)| Trial::test(*name, || Ok(()))).collect()).exit();
-    }
-    let lab: &'static Lab =
-        Box::leak(Box::new(Lab::up().unwrap_or_else(|error| panic!("the lab did not come up: {error}"))));
-    let trials = CHECKS
-        .iter()
-        .map(|&(name, check)| Trial::test(name, move || check(lab).map_err(|error| lab.failed(name, error))))
-        .collect();
+    let all = CHECKS.iter().map(|check| ("", check)).chain(BRIDGED.iter().map(|check| ("bridged", check)));
+    let trials = all.map(|(folder, &(name, check))| Trial::test(name, move || trial(folder, name, check))).collect();
     let conclusion = libtest_mimic::run(&arguments, trials);
-    if let Err(error) = lab.down() {
+    if let Some(Err(error)) = LAB.lock().unwrap_or_else(PoisonError::into_inner).take().map(|lab| lab.down()) {
         eprintln!("{error}");
         std::process::exit(1);
     }
     conclusion.exit();
+}
+
+/// Runs a check in the lab of a folder, which takes the place of the one before.
+fn trial(folder: &'static str, name: &str, check: Check) -> Result<(), Failed> {
+    let mut up = LAB.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(other) = up.take_if(|lab| lab.folder != folder) {
+        other.down()?;
+    }
+    let lab = match &mut *up {
+        Some(lab) => lab,
+        none => none.insert(Lab::up(folder).unwrap_or_else(|error| {
+            eprintln!("the lab did not come up: {error}");
+            std::process::exit(1)
+        })),
+    };
+    check(lab).map_err(|error| lab.failed(name, error))
 }
 
 impl Lab {

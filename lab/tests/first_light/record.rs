@@ -2,7 +2,7 @@
 
 use crate::lab::{Lab, ensure, eventually};
 
-fn hex(text: &str) -> String {
+pub fn hex(text: &str) -> String {
     text.bytes().map(|byte| format!("{byte:02X}")).collect()
 }
 
