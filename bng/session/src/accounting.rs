@@ -2,6 +2,7 @@
 
 use lastmile_types::{
     Counters, Event, SessionId, Timestamp,
+    config::is_default,
     session::{Ended, SessionState, TerminateCause},
 };
 use serde::{Deserialize, Serialize};
@@ -34,10 +35,13 @@ pub struct AccountingRecord {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<Subject>,
     /// As the subscriber sees them.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub counters: Counters,
     /// Acct-Session-Time.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub seconds: u32,
     /// Acct-Terminate-Cause, of a Stop.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub ended: Option<Ended>,
 }
 

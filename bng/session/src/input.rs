@@ -238,18 +238,25 @@ pub enum AuthAnswer {
 #[serde(rename_all = "camelCase", default)]
 pub struct Grant {
     /// Filter-Id (RFC 2865 §5.11): names a policy.
+    #[serde(skip_serializing_if = "is_default")]
     pub filter_id: Option<String>,
     /// Session-Timeout (RFC 2865 §5.27), seconds.
+    #[serde(skip_serializing_if = "is_default")]
     pub session_timeout_seconds: Option<u32>,
     /// Idle-Timeout (RFC 2865 §5.28), seconds.
+    #[serde(skip_serializing_if = "is_default")]
     pub idle_timeout_seconds: Option<u32>,
     /// Acct-Interim-Interval (RFC 2869 §5.16), seconds.
+    #[serde(skip_serializing_if = "is_default")]
     pub interim_seconds: Option<u32>,
     /// Framed-IP-Address (RFC 2865 §5.8).
+    #[serde(skip_serializing_if = "is_default")]
     pub framed_ip: Option<Ipv4Addr>,
     /// Class (RFC 2865 §5.25), echoed in accounting, in order.
+    #[serde(skip_serializing_if = "is_default")]
     pub class: Vec<Octets>,
     /// Limits that the reply itself carried; they win over the policy's.
+    #[serde(skip_serializing_if = "is_default")]
     pub rates: Option<Rates>,
 }
 

@@ -33,8 +33,10 @@ const NAMES: usize = 64;
 #[serde(rename_all = "camelCase", default)]
 pub struct Terms {
     /// The policy's name.
+    #[serde(skip_serializing_if = "is_default")]
     pub policy: Option<String>,
     /// The limits.
+    #[serde(skip_serializing_if = "is_default")]
     pub rates: Rates,
     /// How they are enforced.
     #[serde(skip_serializing_if = "is_default")]
@@ -43,8 +45,10 @@ pub struct Terms {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub garden: Option<String>,
     /// Seconds a session may last.
+    #[serde(skip_serializing_if = "is_default")]
     pub session_timeout_seconds: Option<u32>,
     /// Seconds without upload until it is stopped.
+    #[serde(skip_serializing_if = "is_default")]
     pub idle_timeout_seconds: Option<u32>,
     /// Seconds between interim records.
     pub interim_seconds: u32,

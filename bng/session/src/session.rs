@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 
 use lastmile_types::{
     Counters, MacAddr, Octets, SessionId, SessionKey,
+    config::is_default,
     session::{AuthState, Ended, SessionSnapshot, SessionState},
 };
 use serde::{Deserialize, Serialize};
@@ -16,7 +17,7 @@ use crate::{
     time::{Now, Stamp},
 };
 
-/// A session from its first ACK to its recorded end.
+/// A session from its first ACK to its recorded end. What is as it was at first is not written: each set-up journals two of these.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Session {
@@ -29,6 +30,7 @@ pub struct Session {
     /// User-Name.
     pub subscriber: String,
     /// Option 12.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub hostname: Option<String>,
     /// How DHCP reaches the client.
     pub path: Path,
@@ -39,6 +41,7 @@ pub struct Session {
     /// What AAA said.
     pub auth: AuthState,
     /// What the last Access-Accept granted.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub grant: Grant,
     /// What follows from that and the policies.
     pub terms: Terms,
@@ -49,19 +52,25 @@ pub struct Session {
     /// What it moved.
     pub meter: Meter,
     /// Not its ACK was seen, but Kea's lease.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub adopted: bool,
     /// The gate is open.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub admitted: bool,
     /// An Accounting Start was made: a Stop is owed.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub accounted: bool,
     /// Access-Requests so far.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub attempt: u32,
     /// Boot time at which AAA is asked again.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub auth_retry_ms: Option<u64>,
     /// Boot time of the next interim record.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub interim_ms: Option<u64>,
     /// Set from the decision to end it until the end is recorded.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub ending: Option<Ending>,
     /// The next reading makes an interim record.
     #[serde(skip)]
@@ -117,8 +126,10 @@ pub struct Ending {
 #[serde(rename_all = "camelCase")]
 pub struct Meter {
     /// By elements that are gone.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub prior: Counters,
     /// By the present element, when last read.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub reading: Counters,
     /// Boot time at which upload was last seen to grow.
     pub upload_ms: u64,

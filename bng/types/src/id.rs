@@ -91,8 +91,13 @@ pub struct MacAddr(pub [u8; 6]);
 
 impl fmt::Display for MacAddr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [a, b, c, d, e, g] = self.0;
-        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
+        // Written for every session and every event, several times: an octet at a time through the formatter is ten times slower.
+        const DIGITS: [u8; 16] = *b"0123456789abcdef";
+        let mut text = [b':'; 17];
+        for (place, octet) in text.chunks_mut(3).zip(self.0) {
+            (place[0], place[1]) = (DIGITS[usize::from(octet >> 4)], DIGITS[usize::from(octet & 15)]);
+        }
+        f.write_str(str::from_utf8(&text).map_err(|_| fmt::Error)?)
     }
 }
 
