@@ -35,6 +35,8 @@ const START_LIMIT: Duration = Duration::from_secs(30);
 const KNOWN: u32 = 10_000;
 /// Set-ups of one round.
 const FRESH: u32 = 20_000;
+/// Clients that come online at once, as after a power cut in a street.
+const CROWD: usize = 1_024;
 /// Exchanges a second that leave the gateway idle most of the time: nobody waits in a queue.
 const CALM: f64 = 1_000.0;
 /// As fast as answers come.
@@ -150,7 +152,7 @@ impl NullBed {
             first: self.next_client,
             clients,
             per_second: FULL,
-            window: 256,
+            window: CROWD,
             length: Duration::from_secs(60),
         };
         self.next_client += clients;

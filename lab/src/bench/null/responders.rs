@@ -12,7 +12,7 @@ use lastmile_wire::dhcp::{Builder, Message, MessageType, SERVER_PORT, option};
 use lastmile_wire::frame::{self, Checksum};
 use lastmile_wire::option82;
 use lastmile_wire::radius::{Attributes, Code, Packet, attr, reply};
-use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrIn, recvmmsg, sendmmsg};
+use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrIn, recvmmsg, sendmmsg, setsockopt, sockopt};
 
 use super::frames::address_of;
 use crate::bench::wires::SERVER;
@@ -22,6 +22,8 @@ const LEASE: u32 = 86_400;
 /// RADIUS requests that are answered together, and the octets of the longest (RFC 2865 §3).
 const REQUESTS: usize = 64;
 const LARGEST: usize = 4096;
+/// Octets of requests that wait: what finds no room is asked again seconds later, and then that pause is what is measured.
+const QUEUE: usize = 8 * 1024 * 1024;
 
 /// Answers until it is killed; the shared secret is in the environment, not on the command line.
 pub fn run(interfaces: &[String]) -> Result<ExitCode> {
@@ -30,6 +32,7 @@ pub fn run(interfaces: &[String]) -> Result<ExitCode> {
     let _taken = UdpSocket::bind((SERVER, SERVER_PORT)).context("cannot take the DHCP port")?;
     for port in [1812, 1813] {
         let socket = UdpSocket::bind((SERVER, port)).context("cannot take a RADIUS port")?;
+        setsockopt(&socket, sockopt::RcvBufForce, &QUEUE).context("cannot make room for RADIUS requests")?;
         let secret = secret.clone();
         std::thread::spawn(move || radius(socket, secret.as_bytes()));
     }
