@@ -12,7 +12,7 @@ use lastmile_types::MacAddr;
 use super::{
     Admitted, Elements, Error, Gate,
     config::Routers,
-    element::{self, Count, Direction, Element},
+    element::{self, Direction, Element},
     members::{Member, Place, Side},
     names::{self, BOUND, CONFINED, ROUTERS},
     rules, sets,
@@ -25,12 +25,14 @@ impl Gate {
     pub(super) fn adopt(&mut self) -> Result<Vec<Admitted>, Error> {
         let (up, down) = self.dump_sets()?;
         let mut places = self.places()?;
-        let side = |element: &Element| Side { limit: element.limit, carry: Count::default() };
-        self.members.clear();
+        let known = std::mem::take(&mut self.members);
         for (ip, up) in &up {
             let Some(down) = down.get(ip) else { continue };
+            // What passed while limits were replaced is in no element.
+            let known = known.get(ip).cloned().unwrap_or_default();
+            let side = |side: Side, element: &Element| Side { limit: element.limit, ..side };
             let place = places.remove(ip).unwrap_or_default();
-            self.members.insert(*ip, Member { up: side(up), down: side(down), place });
+            self.members.insert(*ip, Member { up: side(known.up, up), down: side(known.down, down), place });
         }
         self.remove_strays(&up, &down, places)?;
         let both = self.members.iter().filter_map(|(ip, member)| Some(member.admitted(up.get(ip)?, down.get(ip)?)));

@@ -87,6 +87,12 @@ fn final_counters_are_exact_at_every_eviction_under_load() {
             let admits: Vec<Change> = others.iter().map(|number| admit(other(*number), rates(1_000))).collect();
             gate.apply(&[admits, vec![admit(SUBSCRIBER, Rates::default())]].concat()).unwrap();
             sleep(Duration::from_millis(20));
+            for mbps in 1_000..1_020 {
+                let terms = Terms { rates: rates(mbps * 1_000), ..Terms::default() };
+                gate.apply(&[Change::SetTerms { ip: SUBSCRIBER, terms }]).unwrap();
+            }
+            let nowhere = Terms { garden: Some("nowhere".to_owned()), ..Terms::default() };
+            gate.apply(&[Change::Admit { ip: other(300), terms: nowhere }]).unwrap_err();
             let evicts: Vec<Change> = others.iter().map(|number| Change::Evict { ip: other(*number) }).collect();
             let finals = gate.apply(&[vec![Change::Evict { ip: SUBSCRIBER }], evicts].concat()).unwrap();
             assert_eq!((finals[0].ip, finals.len()), (SUBSCRIBER, 301));
