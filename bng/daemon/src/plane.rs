@@ -245,7 +245,7 @@ impl Plane {
         Ok(true)
     }
 
-    /// Makes the gate anew where somebody removed its table, and returns who is in it then. With it went who has which class.
+    /// Makes the gate anew where somebody changed its rules, and returns who is in it then. With a table went who has which class.
     pub fn restore(&mut self, config: &BngConfig) -> Result<Option<Vec<Admitted>>, lastmile_netio::Error> {
         let admitted = self.gate.restore()?;
         if admitted.is_some() {

@@ -1,4 +1,4 @@
-//! The gate as the machine believes it to be: a table that somebody removed is made again, whose element is not whole is let in again,
+//! The gate as the machine believes it to be: a table or a rule that somebody removed is made again, whose element is not whole is let in again,
 //! and an eviction that the kernel refused is tried until nobody passes by it.
 
 use lastmile_session::{Action, Admission, Input, Started};
@@ -7,12 +7,11 @@ use tracing::error;
 use crate::{actions::reading, driver::Driver, time::boot_ms};
 
 impl Driver {
-    /// Once a second: what is owed at the gate, and whether it is there at all.
+    /// Once a second: whether the gate is whole, and what is owed at it.
     pub(crate) fn look_after_gate(&mut self) {
+        self.restore_gate();
         match self.plane.gate.spoofed() {
-            // Without a counter there is no table.
-            Ok(spoofed) if !spoofed.is_empty() && !self.plane.gate.is_new() => self.spoofed = spoofed,
-            Ok(_) => _ = self.restore_gate(),
+            Ok(spoofed) => self.spoofed = spoofed,
             Err(error) => self.gate_failed(&error),
         }
         let owed = self.batch.owed.take();
@@ -23,15 +22,15 @@ impl Driver {
         self.settle();
     }
 
-    /// Makes the gate's table anew if somebody removed it; true if so. The machine lets everybody in again when it hears of it
-    /// ([`Driver::gate_found`]); until then nobody passes.
+    /// Makes the gate's rules anew if somebody changed them; true if so. The machine lets everybody in again when it hears of it
+    /// ([`Driver::gate_found`]); until then nobody passes whose element went as well.
     pub(crate) fn restore_gate(&mut self) -> bool {
         match self.plane.restore(&self.config.bng) {
             Ok(None) => false,
             Ok(Some(left)) => {
                 error!(
                     left = left.len(),
-                    "somebody removed the gate's table from nftables, and nobody was held back or counted until now, when it was made anew: \
+                    "somebody changed the gate's rules in nftables, and perhaps nobody was held back or counted until now, when they were made anew: \
                      find what flushes the ruleset of this node, and keep it from the tables lastmile_*"
                 );
                 self.count("gate-restored");

@@ -303,6 +303,20 @@ fn a_gate_that_somebody_removed_is_made_anew_with_everybody_who_is_online() {
 }
 
 #[test]
+fn rules_that_somebody_removed_are_made_anew() {
+    let bed = Bed::new();
+    bed.eventually("everybody is let in", || [1, 2, 4, 5].into_iter().all(|port| elements(&bed, port) == 2));
+    let before = gate(&bed);
+    let restored = "lastmile_bng_dropped_total{reason=\"gate-restored\"}";
+    let losses = ["flush table ip lastmile_edge_bng-01", "delete table ip6 lastmile_edge_bng-01"];
+    for (time, loss) in (1..).zip(losses) {
+        nft(&bed, loss);
+        bed.eventually("it is noticed", || bed.metric(restored) == Some(time));
+        assert_eq!(gate(&bed), before, "after {loss}");
+    }
+}
+
+#[test]
 fn the_port_and_the_clients_follow_the_configuration() {
     let mut bed = Bed::without_gateway();
     let mut quiet = config();

@@ -113,6 +113,17 @@ impl Gate {
         Ok(existing)
     }
 
+    /// The rules that the kernel has in both tables, by their handles: one that is replaced has another.
+    pub(super) fn rules_there(&mut self) -> Result<Vec<u64>, Error> {
+        let mut handles = Vec::new();
+        for family in [libc::NFPROTO_IPV4, libc::NFPROTO_IPV6] {
+            self.netlink
+                .dump(&rules::list_rules(family, &self.table), |octets| handles.extend(rules::decode_rule(&octets)))
+                .map_err(Error::nftables("listing rules"))?;
+        }
+        Ok(handles)
+    }
+
     fn dump_keys<T>(&mut self, set: &str, decode: impl Fn(&[u8]) -> Option<T>) -> Result<Vec<T>, Error> {
         let mut keys = Vec::new();
         self.netlink

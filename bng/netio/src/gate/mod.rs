@@ -65,6 +65,8 @@ pub struct Gate {
     table: String,
     config: GateConfig,
     routers: Routers,
+    /// The rules as they were left.
+    rules: Vec<u64>,
     /// Who is in the sets, with what the limits' replacement cost: packets that passed between reading and replacing.
     members: BTreeMap<Ipv4Addr, Member>,
     /// The table was made, and who is in it is not known yet.
@@ -82,6 +84,7 @@ impl Gate {
             table: names::table(&config.bng_id),
             config: config.clone(),
             routers: Routers::new(),
+            rules: Vec::new(),
             members: BTreeMap::new(),
             new: false,
         };
@@ -92,9 +95,10 @@ impl Gate {
         Ok((gate, admitted))
     }
 
-    /// Makes the table anew where somebody removed it, and returns who is in it then; `None` = it is as it was.
+    /// Makes the rules anew where somebody changed any, with what is missing around them, and returns who is let through then; `None` =
+    /// they are as they were left.
     pub fn restore(&mut self) -> Result<Option<Vec<Admitted>>, Error> {
-        if !self.new && !self.existing()?.chains.is_empty() {
+        if !self.new && self.rules_there()? == self.rules {
             return Ok(None);
         }
         let config = self.config.clone();
@@ -102,11 +106,6 @@ impl Gate {
         let admitted = self.adopt()?;
         self.new = false;
         Ok(Some(admitted))
-    }
-
-    /// Other rules found the table gone and made it: [`Gate::restore`] says who is in it.
-    pub fn is_new(&self) -> bool {
-        self.new
     }
 
     /// Replaces the rules; no subscriber and no counter is touched. Members of a garden that is no more reach nothing until they
@@ -134,6 +133,7 @@ impl Gate {
                 *garden = "".into();
             }
         }
+        self.rules = self.rules_there()?;
         Ok(())
     }
 

@@ -19,6 +19,7 @@ use super::{
 use crate::netlink::{Attributes, Message, Request, attribute};
 
 const NFTA_RULE_TABLE: u16 = 1;
+const NFTA_RULE_HANDLE: u16 = 3;
 const NFTA_CHAIN_TABLE: u16 = 1;
 const NFTA_CHAIN_NAME: u16 = 3;
 const NFTA_OBJ_TABLE: u16 = 1;
@@ -113,6 +114,17 @@ pub fn list_chains() -> Message {
 /// Table and name of a listed chain.
 pub fn decode_chain(octets: &[u8]) -> Option<(&str, &str)> {
     Some((text(octets, NFTA_CHAIN_TABLE)?, text(octets, NFTA_CHAIN_NAME)?))
+}
+
+/// Asks for all rules of the table of this family.
+pub fn list_rules(family: i32, table: &str) -> Message {
+    let attributes = Attributes::default().text(NFTA_RULE_TABLE, table);
+    Message { family, ..message(libc::NFT_MSG_GETRULE, libc::NLM_F_DUMP, attributes) }
+}
+
+/// A listed rule's handle.
+pub fn decode_rule(octets: &[u8]) -> Option<u64> {
+    attribute(octets, NFTA_RULE_HANDLE)?.try_into().ok().map(u64::from_be_bytes)
 }
 
 /// Asks for the table's counters.

@@ -148,6 +148,34 @@ fn limits_police_and_keep_the_counters() {
 }
 
 #[test]
+fn rules_that_somebody_changed_are_made_anew_and_nobody_is_counted_twice() {
+    let bench = Bench::new();
+    let (mut gate, _) = open(&bench, &config());
+    gate.apply(&[ADMIT]).unwrap();
+    let mut counted = 0;
+    let ipv6 = || bench.run("gateway", "nft -s list ruleset ip6");
+    let rules = ipv6();
+    for change in [
+        "flush table ip lastmile_edge_test",
+        "flush chain ip6 lastmile_edge_test prerouting",
+        "delete table ip6 lastmile_edge_test",
+        "insert rule ip lastmile_edge_test forward accept",
+    ] {
+        assert_eq!(gate.restore().unwrap(), None, "before {change}");
+        bench.nft("gateway", change);
+        let admitted = gate.restore().unwrap().expect(change);
+        assert_eq!(admitted.iter().map(|one| one.counters).collect::<Vec<_>>(), [counters(counted, 0)], "{change}");
+        assert_eq!(ipv6(), rules, "{change}");
+        assert_eq!(up(&bench, 10), 10);
+        counted += 10;
+    }
+    assert_eq!(gate.restore().unwrap(), None);
+    assert_eq!(gate.read(SUBSCRIBER).unwrap().unwrap().counters, counters(counted, 0));
+    gate.apply(&[Change::Evict { ip: SUBSCRIBER }]).unwrap();
+    assert_eq!((up(&bench, 3), down(&bench, 3)), (0, 0), "the rules hold back whom they should");
+}
+
+#[test]
 fn subscribers_reach_nothing_they_should_not() {
     let bench = Bench::new();
     let (mut gate, _) = open(&bench, &config());
