@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    net::{Ipv4Addr, SocketAddrV4, UdpSocket},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
     time::Duration,
 };
 
@@ -54,21 +54,23 @@ pub fn mac_of(bench: &Bench, name: &str) -> MacAddr {
 }
 
 /// Sends datagrams of 100 octets from one namespace to another; how many arrived. In pieces that the receiver's buffer holds.
-pub fn send(bench: &Bench, from: &str, to: &str, address: Ipv4Addr, port: u16, count: usize) -> usize {
-    let receiver = bench.within(to, || bind(SocketAddrV4::new(address, port)));
+pub fn send(bench: &Bench, from: &str, to: &str, address: impl Into<IpAddr>, port: u16, count: usize) -> usize {
+    let address = SocketAddr::new(address.into(), port);
+    let receiver = bench.within(to, || bind(address));
     receiver.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
-    let sender = bench.within(from, || UdpSocket::bind("0.0.0.0:0").unwrap());
+    let any: IpAddr = if address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let sender = bench.within(from, || UdpSocket::bind((any, 0)).unwrap());
     let (mut room, mut arrived) = ([0; 200], 0);
     for sent in (0..count).step_by(100) {
         let piece = (count - sent).min(100);
-        (0..piece).for_each(|_| assert_eq!(sender.send_to(&[0; 100], (address, port)).unwrap(), 100));
+        (0..piece).for_each(|_| assert_eq!(sender.send_to(&[0; 100], address).unwrap(), 100));
         arrived += std::iter::from_fn(|| receiver.recv(&mut room).ok()).take(piece).count();
     }
     arrived
 }
 
 /// A program that another test is starting holds our last socket open until its exec.
-fn bind(address: SocketAddrV4) -> UdpSocket {
+fn bind(address: SocketAddr) -> UdpSocket {
     let tries =
         (0..50).map(|_| UdpSocket::bind(address).inspect_err(|_| std::thread::sleep(Duration::from_millis(10))));
     tries.flatten().next().expect("the address is free within half a second")
@@ -192,11 +194,7 @@ fn subscribers_reach_nothing_they_should_not() {
     assert!(ping("subscriber", GATEWAY).is_some(), "the gateway answers echo");
     assert!(ping("gateway", SUBSCRIBER).is_some(), "and pings itself");
     assert!(ping("subscriber", [192, 0, 2, 77].into()).is_none());
-    assert_eq!(
-        send(&bench, "host", "gateway", [192, 0, 2, 1].into(), 10_250, 3),
-        3,
-        "the node's other traffic is untouched"
-    );
+    assert_eq!(send(&bench, "host", "gateway", [192, 0, 2, 1], 10_250, 3), 3, "the node's other traffic is untouched");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod capture;
 mod dormant;
+mod forward;
 mod garden;
 mod gate;
 mod guard;
