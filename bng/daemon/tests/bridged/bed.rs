@@ -24,6 +24,8 @@ use nix::{
 };
 use serde_json::json;
 
+use crate::sql::{psql, url};
+
 pub const INTERNET: Ipv4Addr = Ipv4Addr::new(10, 67, 0, 2);
 const SUBSCRIBERS: [&str; 4] = ["sub1", "sub2", "sub3", "sub4"];
 const NAMESPACES: [&str; 3] = ["server", "internet", "node"];
@@ -41,6 +43,8 @@ pub struct Bed {
     children: Vec<(String, Child)>,
     /// Seconds that the host of the gateway is up longer than this one.
     uptime: u32,
+    /// Where the gateway's events go.
+    redis: String,
     /// Options that Kea sends to everybody.
     pub options: serde_json::Value,
     _one: MutexGuard<'static, ()>,
@@ -53,7 +57,6 @@ pub fn env(name: &str) -> String {
 impl Bed {
     /// Everything but the gateway addresses and the programs.
     pub fn new() -> Self {
-        env("LASTMILE_TEST_REDIS");
         let id = std::process::id();
         let bed = Self {
             prefix: format!("lmb-{id}"),
@@ -62,6 +65,7 @@ impl Bed {
             folder: tempfile::tempdir().unwrap(),
             children: Vec::new(),
             uptime: 1_000_000,
+            redis: env("LASTMILE_TEST_REDIS"),
             options: json!([]),
             _one: ONE.lock().unwrap_or_else(PoisonError::into_inner),
         };
@@ -170,7 +174,7 @@ impl Bed {
             fs::write(folder.join("bng.json"), config.to_string()).unwrap();
             fs::write(folder.join("radius-secret"), env("LASTMILE_TEST_RADIUS_SECRET")).unwrap();
             fs::write(folder.join("radius-password"), env("LASTMILE_TEST_RADIUS_PASSWORD")).unwrap();
-            fs::write(folder.join("redis-url"), env("LASTMILE_TEST_REDIS")).unwrap();
+            fs::write(folder.join("redis-url"), &self.redis).unwrap();
             keys(&folder);
         }
         let boot_id = self.path("boot_id");
@@ -223,6 +227,23 @@ impl Bed {
         })
     }
 
+    /// An ingestor of the gateway's own, which keeps what happens in this database.
+    pub fn ingestor(&mut self, database: &str) {
+        // It takes what it keeps off the stream, and other tests read theirs.
+        self.redis = format!("{}/1", env("LASTMILE_TEST_REDIS"));
+        let mut redis = redis::Client::open(self.redis.as_str()).unwrap().get_connection().unwrap();
+        let () = redis::cmd("FLUSHDB").query(&mut redis).unwrap();
+        drop_database(database);
+        psql("postgres", &format!("CREATE DATABASE {database}"));
+        let ingestor = beside("lastmile-ingestor");
+        let environment = [("LASTMILE_DATABASE_URL", url(database)), ("LASTMILE_REDIS_URL", self.redis.clone())];
+        let migrated = Command::new(&ingestor).arg("migrate").envs(environment.clone()).status().unwrap();
+        assert!(migrated.success());
+        let mut command = Command::new(ingestor);
+        command.args(["run", "--listen", &free_port().to_string()]).envs(environment);
+        self.spawn("ingestor", command);
+    }
+
     /// The access node's relay, without its source guard: what is stopped is stopped by the gateway.
     pub fn relay(&mut self) {
         let config = self.path("relay.json");
@@ -230,8 +251,7 @@ impl Bed {
         let text = json!({ "router": "ar-01", "mode": "Bridge", "lan": { "interface": "lan0" },
             "uplink": { "interface": "up0" }, "servers": SERVERS, "ports": [port(1), port(2), port(3), port(4)], "sourceGuard": false });
         fs::write(&config, text.to_string()).unwrap();
-        let relay = Path::new(env!("CARGO_BIN_EXE_lastmile-bng")).with_file_name("lastmile-relay");
-        assert!(relay.exists(), "{} is not built: cargo build -p lastmile-relay", relay.display());
+        let relay = beside("lastmile-relay");
         self.start("node", "relay", text_of(&relay), &["run", "--config", text_of(&config)]);
         wait("the relay to start", || self.log("relay").contains("relaying"));
     }
@@ -387,6 +407,18 @@ impl Drop for Bed {
             let _ = Command::new("ip").args(["netns", "del", &self.netns(name)]).status();
         }
     }
+}
+
+/// A program of another package.
+fn beside(name: &str) -> PathBuf {
+    let program = Path::new(env!("CARGO_BIN_EXE_lastmile-bng")).with_file_name(name);
+    assert!(program.exists(), "{} is not built: cargo build -p {name}", program.display());
+    program
+}
+
+/// With whoever is connected to it.
+pub fn drop_database(name: &str) {
+    psql("postgres", &format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"));
 }
 
 /// The gateway's tables in the kernel.

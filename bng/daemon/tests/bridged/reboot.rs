@@ -2,22 +2,23 @@
 
 use std::collections::BTreeMap;
 
-use lastmile_types::{Counters, event::STREAM};
 use nix::sys::signal::Signal;
-use redis::{Commands, streams::StreamRangeReply};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::{
-    bed::{Bed, env, wait},
-    sql::row,
+    bed::{Bed, drop_database, wait},
+    sql::{psql, row, row_of},
 };
 
 const NAS: &str = "127.0.81.1";
+/// Where the ingestor keeps what happens.
+const DATABASE: &str = "lastmile_reboot";
 
 #[test]
 fn a_reboot_ends_every_session_with_what_the_journal_knew() {
     let mut bed = Bed::new();
     bed.kea();
+    bed.ingestor(DATABASE);
     bed.gateway_addresses();
     let accounting = json!({ "interimSeconds": 10, "idleAfterSeconds": 300, "healthSeconds": 10 });
     let fields = json!({ "nasIpAddress": NAS, "accounting": accounting });
@@ -44,26 +45,30 @@ fn a_reboot_ends_every_session_with_what_the_journal_knew() {
 
     bed.killed(second);
     let journal = bed.journal();
-    let known: BTreeMap<_, _> =
-        journal.snapshot.sessions.iter().map(|(id, one)| (id.to_string(), one.meter.total())).collect();
-    assert!(known.len() == 2 && known.values().all(|total| total.output_octets > 0), "{known:?}");
+    let known = journal.snapshot.sessions.iter().map(|(id, one)| (id.to_string(), one.meter.total()));
+    let known: BTreeMap<_, _> = known.map(|(id, total)| (id, (total.input_octets, total.output_octets))).collect();
+    assert!(known.len() == 2 && known.values().all(|(_, upload)| *upload > 0), "{known:?}");
     bed.reboot();
     bed.gateway_with(fields);
     opened(&bed, 3);
     wait("everybody's end", || counts() == ["3", "0"]);
-    for (id, total) in &known {
-        let octets = [total.output_octets, total.input_octets].map(|octets| octets.to_string());
-        assert_eq!(accounted(id), ["NAS-Reboot", &octets[0], &octets[1]]);
+    for (id, (download, upload)) in &known {
+        assert_eq!(accounted(id), ["NAS-Reboot", &upload.to_string(), &download.to_string()]);
     }
     assert_eq!(accounted("lost")[0], "NAS-Reboot", "by the Accounting-On");
-    wait("the events", || stops(&journal.instance_id.to_string()) == known);
+    wait("the history", || recorded() == known);
     assert!(!bed.online("sub1") && !bed.online("sub2"), "the gate is closed until they return");
 
     bed.client("sub1", "dhclient");
     bed.signal(udhcpc, Signal::SIGUSR1);
     wait("both to be back", || bed.online("sub1") && bed.online("sub2"));
     wait("their accounting", || counts() == ["5", "2"]);
-    assert_eq!(stops(&journal.instance_id.to_string()), known, "and nobody was stopped again");
+    wait("the new sessions", || row_of(DATABASE, "SELECT count(*) FROM sessions_active") == ["2"]);
+    let stops = "SELECT count(*) FROM session_events WHERE event_type = 'SESSION_STOP'";
+    assert_eq!(row_of(DATABASE, stops), ["2"], "and nobody was stopped again");
+    assert_eq!(recorded(), known);
+    drop(bed);
+    drop_database(DATABASE);
 }
 
 fn opened(bed: &Bed, times: usize) {
@@ -98,21 +103,15 @@ fn accounted_more_than(bed: &Bed, before: i64) {
     });
 }
 
-/// The sessions that an instance's events stop because of the reboot, with their counters; each once.
-fn stops(instance: &str) -> BTreeMap<String, Counters> {
-    let mut connection = redis::Client::open(env("LASTMILE_TEST_REDIS")).unwrap().get_connection().unwrap();
-    let all: StreamRangeReply = connection.xrange_all(STREAM).unwrap();
-    let ours = all.ids.iter().filter(|entry| {
-        let is = |field: &str, wanted: &str| entry.get::<String>(field).as_deref() == Some(wanted);
-        is("bng_instance_id", instance) && is("event_type", "SESSION_STOP")
-    });
-    let mut stopped = BTreeMap::new();
-    for entry in ours {
-        let stop: Value = serde_json::from_str(&entry.get::<String>("payload").unwrap()).unwrap();
-        assert_eq!(stop["ended"]["cause"], "NAS-Reboot", "{stop:#}");
-        let counters = serde_json::from_value(stop["counters"].clone()).unwrap();
-        let id = stop["sessionId"].as_str().unwrap().to_owned();
-        assert!(stopped.insert(id, counters).is_none(), "stopped twice: {stop:#}");
-    }
-    stopped
+/// What is on record of the sessions that the reboot ended: what each downloaded and uploaded, in octets.
+fn recorded() -> BTreeMap<String, (u64, u64)> {
+    let text = psql(
+        DATABASE,
+        "SELECT session_id, input_octets, output_octets FROM sessions_history WHERE terminate_cause = 'NAS-Reboot'",
+    );
+    let record = |line: &str| -> Option<_> {
+        let mut fields = line.split('\t');
+        Some((fields.next()?.to_owned(), (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?)))
+    };
+    text.lines().map(|line| record(line).unwrap_or_else(|| panic!("{line:?}"))).collect()
 }
