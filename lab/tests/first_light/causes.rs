@@ -80,6 +80,14 @@ pub fn leases(lab: &Lab, address: &str) -> Result<String, String> {
     lab.sql("kea", &query)
 }
 
+/// The session was ended here, not by its client: its lease is Kea's business.
+pub fn lease_kept(lab: &Lab, session: &Value) -> Result<(), String> {
+    let whose = leases(lab, ip(session))?;
+    ensure(whose == mac(session).replace(':', ""), || {
+        format!("{} is leased to {whose:?} in Kea: {session:#}", ip(session))
+    })
+}
+
 /// The subscriber's own client runs again, and he is online.
 pub fn restored(lab: &Lab, subscriber: &str, line: &str) -> Result<(), String> {
     lab.run(&["subscriber", "start", subscriber])?;
@@ -99,6 +107,8 @@ pub fn lease_runs_out(lab: &Lab) -> Result<(), String> {
     ensure(uid(&same) == uid(&session), || "the same device on the same address got another session".into())?;
     lab.exec("sub-05", &["ping", "-c", "1", "-W", "1", "198.51.100.10"])?;
     ended(lab, "bng-02", &session, "Lost-Carrier", u64::from(SHORT) + 20)?;
+    let kept = leases(lab, ip(&session))?;
+    ensure(kept.is_empty(), || format!("Kea still has the lease of {kept}"))?;
     restored(lab, "sub-05", "line-05")
 }
 
@@ -139,6 +149,10 @@ pub fn another_address(lab: &Lab) -> Result<(), String> {
 /// A policy's timeouts reach sessions that live already.
 fn timeout(lab: &Lab, field: &str, seconds: u32, cause: &str) -> Result<(), String> {
     let session = lab.session_of("line-07")?;
+    let revision = || -> Result<Value, String> {
+        Ok(lab.json(&format!("get bng bng-02 -n {EDGE}"))?["status"]["configRevision"].clone())
+    };
+    let before = revision()?;
     let patch = |value: &str| {
         let mut kubectl = lab.command("kubectl");
         let body = format!(r#"{{"spec":{{"{field}":{value}}}}}"#);
@@ -147,8 +161,14 @@ fn timeout(lab: &Lab, field: &str, seconds: u32, cause: &str) -> Result<(), Stri
     };
     patch(&seconds.to_string())?;
     let checked = ended(lab, "bng-02", &session, cause, u64::from(seconds) + 30);
+    let kept = lease_kept(lab, &session);
     patch("null")?;
-    checked?;
+    // Until the gateway has it, whoever comes back may end for the same cause again.
+    eventually(60, || {
+        let now = revision()?;
+        ensure(now == before, || format!("bng-02 has configuration {now}, not {before}"))
+    })?;
+    checked.and(kept)?;
     if cause == "Idle-Timeout" {
         // His lease lasts: the first packet is enough, without any DHCP.
         let _ = lab.exec("sub-07", &["ping", "-c", "2", "-W", "1", "198.51.100.10"]);

@@ -41,6 +41,7 @@ pub fn disconnects(lab: &Lab) -> Result<(), String> {
     let answer = radclient(lab, "disconnect", &format!("Framed-IP-Address = {address}"))?;
     ensure(answer.contains("Received Disconnect-ACK"), || answer.clone())?;
     causes::ended(lab, "bng-01", &session, "Admin-Reset", 20)?;
+    causes::lease_kept(lab, &session)?;
     let again = radclient(lab, "disconnect", &format!("Framed-IP-Address = {address}"))?;
     ensure(again.contains("Error-Cause = Session-Context-Not-Found"), || again.clone())?;
     // The client would hear of it at its renewal; its user pulls the plug first.

@@ -71,7 +71,8 @@ pub fn delete_session(lab: &Lab) -> Result<(), String> {
     let session = lab.session_of("line-02")?;
     let name = session["metadata"]["name"].as_str().unwrap_or_default();
     lab.kubectl(&format!("delete session {name} -n {EDGE} --wait=false"))?;
-    causes::ended(lab, "bng-01", &session, "Admin-Reset", 20)
+    causes::ended(lab, "bng-01", &session, "Admin-Reset", 20)?;
+    causes::lease_kept(lab, &session)
 }
 
 pub fn delete_bng(lab: &Lab) -> Result<(), String> {
@@ -90,6 +91,7 @@ pub fn delete_bng(lab: &Lab) -> Result<(), String> {
         if session["status"]["auth"] == "AUTHORIZED" {
             accounted(lab, session, "Admin-Reboot", download, upload)?;
         }
+        causes::lease_kept(lab, session)?;
     }
     record::gapless(lab)?;
     end::nothing_left(lab, "bng-02")
