@@ -2,6 +2,8 @@
 
 mod world;
 
+use std::collections::BTreeSet;
+
 use lastmile_session::*;
 use lastmile_types::{
     SessionId,
@@ -324,6 +326,29 @@ fn interims_carry_the_counters_of_their_moment() {
     let interims: Vec<_> = world.accounting.iter().filter(|record| record.kind == AccountingKind::Interim).collect();
     assert_eq!(interims.len(), 1);
     assert_eq!(interims[0].counters.input_octets, 42);
+}
+
+/// Each comes within a tenth of the interval, and they do not come together.
+#[test]
+fn interims_of_a_hundred_that_start_together_are_spread() {
+    let mut world = World::new();
+    for number in 1..=100 {
+        world.online(number, 100 + number, number);
+    }
+    let interims = |world: &World| -> Vec<_> {
+        let interims = world.accounting.iter().filter(|record| record.kind == AccountingKind::Interim);
+        interims.map(|record| (record.session, record.at.as_millisecond())).collect()
+    };
+    let began = world.accounting[0].at.as_millisecond();
+    assert!(world.accounting.iter().all(|record| record.at.as_millisecond() == began));
+    world.sleep(53_999);
+    assert_eq!(interims(&world), []);
+    world.sleep(12_001);
+    let (sessions, times): (BTreeSet<_>, Vec<_>) = interims(&world).into_iter().unzip();
+    assert_eq!((sessions.len(), times.len()), (100, 100), "one of each");
+    let mut seconds = [0; 13];
+    times.iter().for_each(|at| seconds[(at - began) as usize / 1_000 - 54] += 1);
+    assert!(seconds[..12].iter().all(|count| (1..=25).contains(count)), "{seconds:?}");
 }
 
 /// RFC 2865 §5.1: a User-Name has at least one octet; a part cannot run into the next.
