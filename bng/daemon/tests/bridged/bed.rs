@@ -9,7 +9,7 @@ use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
     sync::{Mutex, MutexGuard, PoisonError},
     thread,
     time::{Duration, Instant},
@@ -328,8 +328,13 @@ impl Bed {
     }
 
     pub fn killed(&mut self, child: usize) {
-        self.signal(child, Signal::SIGKILL);
-        self.children[child].1.wait().unwrap();
+        self.ended_by(child, Signal::SIGKILL);
+    }
+
+    /// How a child takes a signal that ends it.
+    pub fn ended_by(&mut self, child: usize, signal: Signal) -> ExitStatus {
+        self.signal(child, signal);
+        self.children[child].1.wait().unwrap()
     }
 
     /// One number of the gateway's metrics, by its name with labels.

@@ -63,12 +63,10 @@ fn an_access_node_says_where_subscribers_are() {
     wait("the renewal", || bed.log("sub2").matches("lease of").count() >= 2);
 
     bed.killed(first);
-    assert!(bed.online("sub1") && bed.online("sub2"), "without the gateway");
-    bed.gateway(true);
-    wait("the gateway", || bed.log("gateway").matches("the gateway is open").count() == 2);
-    let log = bed.log("gateway");
-    assert!(log.lines().any(|line| line.contains("the gateway is open") && line.contains("adopted=2")), "{log}");
-    assert!(bed.online("sub1") && bed.online("sub2"), "after its restart");
+    let second = everybody_stays(&mut bed, 2);
+    let status = bed.ended_by(second, Signal::SIGTERM);
+    assert!(status.success(), "{status}");
+    everybody_stays(&mut bed, 3);
 
     bed.signal(udhcpc, Signal::SIGTERM);
     wait("the release", || bed.lease(two).split(',').nth(3) == Some("0"));
@@ -76,6 +74,17 @@ fn an_access_node_says_where_subscribers_are() {
     assert!(!bed.neighbour(two).contains("PERMANENT"), "{}", bed.neighbour(two));
     assert!(bed.online("sub1"));
     assert!(!bed.metrics().contains("untrusted"), "{}", bed.metrics());
+}
+
+/// Both are online without a gateway and with the next, which is the `starts`th.
+fn everybody_stays(bed: &mut Bed, starts: usize) -> usize {
+    assert!(bed.online("sub1") && bed.online("sub2"), "without the gateway");
+    let gateway = bed.gateway(true);
+    wait("the gateway", || bed.log("gateway").matches("the gateway is open").count() == starts);
+    let log = bed.log("gateway");
+    assert!(log.lines().rfind(|line| line.contains("the gateway is open")).unwrap().contains("adopted=2"), "{log}");
+    assert!(bed.online("sub1") && bed.online("sub2"), "after its restart");
+    gateway
 }
 
 /// The second subscriber's address and MAC belong together, for the gateway and in its neighbour table.
