@@ -182,7 +182,7 @@ impl Bed {
         command.args(["--mount", "--time", "--boottime", &self.uptime.to_string(), "sh", "-c"]);
         command.arg("mount --bind \"$0\" /proc/sys/kernel/random/boot_id && exec \"$@\"").arg(boot_id);
         command.args([env!("CARGO_BIN_EXE_lastmile-bng"), "run", "--config-dir", text_of(&folder)]);
-        command.args(["--state-dir", text_of(&state)]);
+        command.args(["--state-dir", text_of(&state), "--record", text_of(&self.recording())]);
         self.spawn("gateway", command)
     }
 
@@ -192,6 +192,11 @@ impl Bed {
         self.new_boot_id();
         delete_tables();
         run(&format!("ip neigh flush nud permanent dev {}", self.access()));
+    }
+
+    /// Everything that the gateways were told.
+    pub fn recording(&self) -> PathBuf {
+        self.path("recording")
     }
 
     fn new_boot_id(&self) {

@@ -66,7 +66,7 @@ fn an_access_node_says_where_subscribers_are() {
     let second = everybody_stays(&mut bed, 2);
     let status = bed.ended_by(second, Signal::SIGTERM);
     assert!(status.success(), "{status}");
-    everybody_stays(&mut bed, 3);
+    let third = everybody_stays(&mut bed, 3);
 
     bed.signal(udhcpc, Signal::SIGTERM);
     wait("the release", || bed.lease(two).split(',').nth(3) == Some("0"));
@@ -74,6 +74,21 @@ fn an_access_node_says_where_subscribers_are() {
     assert!(!bed.neighbour(two).contains("PERMANENT"), "{}", bed.neighbour(two));
     assert!(bed.online("sub1"));
     assert!(!bed.metrics().contains("untrusted"), "{}", bed.metrics());
+
+    assert!(bed.ended_by(third, Signal::SIGTERM).success());
+    let replayed = replay(&bed);
+    for line in ["3 starts of the gateway", "1 sessions at the end: 1 authorized", "2 SESSION_START", "1 SESSION_STOP"]
+    {
+        assert!(replayed.contains(line), "{line}: {replayed}");
+    }
+}
+
+/// What bng-replay says of the gateways' recording.
+fn replay(bed: &Bed) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_bng-replay")).arg("--quiet").arg(bed.recording()).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{said}");
+    said
 }
 
 /// Both are online without a gateway and with the next, which is the `starts`th.
