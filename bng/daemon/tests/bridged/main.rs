@@ -2,6 +2,7 @@
 //! run under `lab services --`.
 
 mod bed;
+mod crashes;
 mod moves;
 mod octets;
 #[allow(dead_code)] // here is only one, which always answers

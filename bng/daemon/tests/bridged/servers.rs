@@ -105,7 +105,7 @@ fn condition(bed: &Bed) -> Option<i64> {
 }
 
 /// udhcpc gives its lease back and asks for a new one.
-fn leaves_and_asks(bed: &mut Bed, (name, client): (&str, usize)) {
+pub fn leaves_and_asks(bed: &mut Bed, (name, client): (&str, usize)) {
     let before = bed.log(name).matches("entering released state").count();
     bed.signal(client, Signal::SIGUSR2);
     wait("the release", || bed.log(name).matches("entering released state").count() > before);
