@@ -1,11 +1,11 @@
 //! What the kernel does not forward, whoever is admitted.
 
-use std::net::Ipv6Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
-use lastmile_netio::gate::{Change, Terms};
+use lastmile_netio::gate::{Change, GateConfig, Terms};
 
 use crate::{
-    gate::{SUBSCRIBER, config, mac_of, open, send},
+    gate::{GATEWAY, HOST, SUBSCRIBER, config, mac_of, open, send},
     netns::Bench,
 };
 
@@ -13,6 +13,9 @@ const SUBSCRIBER6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 1, 0, 0, 0, 0, 10);
 const GATEWAY6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 1, 0, 0, 0, 0, 1);
 const HOST6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 2, 0, 0, 0, 0, 2);
 const UPLINK6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 2, 0, 0, 0, 0, 1);
+
+const SERVER: Ipv4Addr = Ipv4Addr::new(10, 231, 1, 2);
+const SERVER_SIDE: Ipv4Addr = Ipv4Addr::new(10, 231, 1, 1);
 
 /// Everybody has an IPv6 address, and the gateway forwards.
 fn dual_stack() -> Bench {
@@ -53,4 +56,29 @@ fn ipv6_of_subscribers_goes_nowhere() {
     drop(gate);
     bench.within("gateway", || lastmile_netio::gate::remove(&config().bng_id).unwrap());
     assert_eq!((up(), down(), to_gateway()), (3, 3, 3), "without the table again");
+}
+
+#[test]
+fn dhcp_is_the_gateways_on_every_side() {
+    let mut bench = Bench::new();
+    bench.add_server();
+    let ways = [
+        ("subscriber", "server", SERVER),
+        ("server", "subscriber", SUBSCRIBER),
+        ("host", "server", SERVER),
+        ("server", "host", HOST),
+        ("host", "subscriber", SUBSCRIBER),
+        ("subscriber", "host", HOST),
+        ("server", "gateway", SERVER_SIDE),
+        ("subscriber", "gateway", GATEWAY),
+    ];
+    let pass = |port| ways.map(|(from, to, address)| send(&bench, from, to, address, port, 3));
+    assert_eq!((pass(67), pass(68)), ([3; 8], [3; 8]), "without the gate it passes");
+
+    let config = GateConfig { dhcp: vec!["dhcp0".to_owned()], ..config() };
+    let (mut gate, _) = open(&bench, &config);
+    gate.apply(&[Change::Admit { ip: SUBSCRIBER, terms: Terms::default() }]).unwrap();
+    assert_eq!((pass(67), pass(68)), ([0; 8], [0; 8]));
+    // Nothing but DHCP: a subscriber has the uplink alone, and everybody else what they had.
+    assert_eq!(pass(5000), [0, 3, 3, 3, 3, 3, 3, 0]);
 }

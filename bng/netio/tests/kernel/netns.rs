@@ -77,11 +77,20 @@ impl Bench {
 
     /// `pod` 10.244.1.2, another one that the gateway's node forwards for (cni0 10.244.1.1).
     pub fn add_pod(&mut self) {
-        self.add("pod");
-        self.wire("pod", "eth0", "gateway", "cni0");
-        self.ip("pod", "addr add 10.244.1.2/24 dev eth0");
-        self.ip("pod", "route add default via 10.244.1.1");
-        self.ip("gateway", "addr add 10.244.1.1/24 dev cni0");
+        self.attach("pod", "cni0", "10.244.1");
+    }
+
+    /// `server` 10.231.1.2, a DHCP server's place (dhcp0 10.231.1.1).
+    pub fn add_server(&mut self) {
+        self.attach("server", "dhcp0", "10.231.1");
+    }
+
+    fn attach(&mut self, name: &'static str, interface: &str, network: &str) {
+        self.add(name);
+        self.wire(name, "eth0", "gateway", interface);
+        self.ip(name, &format!("addr add {network}.2/24 dev eth0"));
+        self.ip(name, &format!("route add default via {network}.1"));
+        self.ip("gateway", &format!("addr add {network}.1/24 dev {interface}"));
     }
 
     fn add(&mut self, name: &'static str) {
