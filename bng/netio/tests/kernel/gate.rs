@@ -150,6 +150,19 @@ fn limits_police_and_keep_the_counters() {
 }
 
 #[test]
+fn a_burst_of_the_policys_passes_at_once_each_way() {
+    let bench = Bench::new();
+    let (mut gate, _) = open(&bench, &config());
+    let rates =
+        Rates { up_kbps: Some(8), down_kbps: Some(8), up_burst_kbit: Some(1_024), down_burst_kbit: Some(2_048) };
+    gate.apply(&[Change::Admit { ip: SUBSCRIBER, terms: Terms { rates, ..FREE } }]).unwrap();
+    assert_eq!(gate.read(SUBSCRIBER).unwrap().unwrap().terms.rates, rates);
+    // 128,000 and 256,000 octets; the rate adds eight packets a second.
+    let passed = (up(&bench, 2_000), down(&bench, 3_000));
+    assert!((1_000..1_400).contains(&passed.0) && (2_000..2_400).contains(&passed.1), "{passed:?}");
+}
+
+#[test]
 fn rules_that_somebody_changed_are_made_anew_and_nobody_is_counted_twice() {
     let bench = Bench::new();
     let (mut gate, _) = open(&bench, &config());
