@@ -1,4 +1,4 @@
-//! Two subscribers, a router that bridges their ports, and a server, each in a network namespace that goes with the test.
+//! Two subscribers, a router or an access node that bridges their ports, and a server, each in a network namespace that goes with the test.
 
 use std::{
     fs,
@@ -15,6 +15,7 @@ use std::{
 };
 
 use lastmile_netio::capture::{Batch, Capture, Filter};
+use lastmile_types::relay::Mode;
 use lastmile_wire::{
     dhcp::{Message, MessageType},
     frame::{Checksum, parse},
@@ -36,6 +37,7 @@ pub const ROUTER: Ipv4Addr = Ipv4Addr::new(100, 64, 1, 1);
 pub struct Bench {
     prefix: String,
     folder: tempfile::TempDir,
+    mode: Mode,
     pub children: Vec<Child>,
 }
 
@@ -55,7 +57,7 @@ impl Bench {
         assert!(nix::unistd::geteuid().is_root(), "this test makes network namespaces: run it as root");
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let prefix = format!("wnr-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        let bench = Self { prefix, folder: tempfile::tempdir().unwrap(), children: Vec::new() };
+        let bench = Self { prefix, folder: tempfile::tempdir().unwrap(), mode: Mode::Route, children: Vec::new() };
         for name in ["server", "router", "sub1", "sub2"] {
             run(&format!("ip netns add {}", bench.netns(name)));
             bench.ip(name, "link set lo up");
@@ -75,6 +77,26 @@ impl Bench {
         bench.ip("router", "addr add 10.231.1.9/24 dev up0");
         run(&format!("ip netns exec {} sysctl -qw net.ipv4.ip_forward=1", bench.netns("router")));
         bench
+    }
+
+    /// The router is an access node: the server, and gateway, is on the subscribers' link.
+    pub fn bridged() -> Self {
+        let mut bench = Self::new();
+        bench.mode = Mode::Bridge;
+        bench.ip("router", "addr flush dev lan0");
+        bench.ip("router", "addr flush dev up0");
+        bench.ip("router", "link set up0 master lan0");
+        bench.ip("server", "route del 100.64.1.0/24");
+        bench.ip("server", "addr add 100.64.1.1/24 dev svc0");
+        bench
+    }
+
+    /// Whose neighbours the subscribers are.
+    pub fn gateway(&self) -> &'static str {
+        match self.mode {
+            Mode::Route => "router",
+            Mode::Bridge => "server",
+        }
     }
 
     fn netns(&self, name: &str) -> String {
@@ -114,12 +136,14 @@ impl Bench {
     pub fn kea(&mut self) {
         let config = self.path("kea.json");
         let leases = self.path("leases.csv");
+        // Who has no address yet is answered by a raw socket only.
+        let socket = if self.mode == Mode::Route { "udp" } else { "raw" };
         let text = format!(
             r#"{{ "Dhcp4": {{
-                "interfaces-config": {{ "interfaces": ["svc0"], "dhcp-socket-type": "udp" }},
+                "interfaces-config": {{ "interfaces": ["svc0/{SERVER}"], "dhcp-socket-type": "{socket}" }},
                 "lease-database": {{ "type": "memfile", "persist": true, "name": "{}", "lfc-interval": 0 }},
                 "store-extended-info": true, "valid-lifetime": 600,
-                "subnet4": [{{ "id": 1, "subnet": "100.64.1.0/24", "pools": [{{ "pool": "100.64.1.10-100.64.1.99" }}],
+                "subnet4": [{{ "id": 1, "subnet": "100.64.1.0/24", "interface": "svc0", "pools": [{{ "pool": "100.64.1.10-100.64.1.99" }}],
                     "option-data": [{{ "name": "routers", "data": "100.64.1.1" }}] }}],
                 "loggers": [{{ "name": "kea-dhcp4", "severity": "INFO", "output_options": [{{ "output": "stdout" }}] }}]
             }} }}"#,
@@ -141,7 +165,7 @@ impl Bench {
             "uplink": { "interface": "up0", "address": "10.231.1.9" }, "servers": ["10.231.1.2"],
             "ports": [ { "interface": "port1", "slot": 1, "port": 1, "remoteId": "line-01" },
                        { "interface": "port2", "slot": 1, "port": 2, "remoteId": "line-02" } ] }"#;
-        fs::write(&config, text.replacen('{', &format!("{{ {member},"), 1)).unwrap();
+        fs::write(&config, text.replacen('{', &format!(r#"{{ "mode": "{:?}", {member},"#, self.mode), 1)).unwrap();
         let arguments = ["run", "--config", config.to_str().unwrap()];
         let relay = self.start("router", env!("CARGO_BIN_EXE_lastmile-relay"), &arguments);
         wait("the relay to start", || self.log("router").contains("relaying"));

@@ -33,7 +33,15 @@ impl Bench {
 
 #[test]
 fn only_what_was_leased_passes_also_when_the_relay_is_gone() {
-    let mut bench = Bench::new();
+    only_what_was_leased_passes(Bench::new());
+}
+
+#[test]
+fn a_bridge_guards_its_ports_as_a_router_does() {
+    only_what_was_leased_passes(Bench::bridged());
+}
+
+fn only_what_was_leased_passes(mut bench: Bench) {
     bench.kea();
     let relay = bench.relay();
     let client = bench.client("sub1", "udhcpc");
@@ -56,7 +64,7 @@ fn only_what_was_leased_passes_also_when_the_relay_is_gone() {
         bench.set_mac("sub2", &own);
         assert!(!bench.reaches("sub2", address), "the neighbour's address, {when}");
         let learned = bench.output("router", "bridge fdb show br lan0");
-        let neighbours = bench.output("router", &format!("ip neigh show {address}"));
+        let neighbours = bench.output(bench.gateway(), &format!("ip neigh show {address}"));
         let learned: Vec<&str> = learned.lines().filter(|line| !line.contains("permanent")).collect();
         let places = |mac: &str| learned.iter().filter(|line| line.contains(mac)).copied().collect::<Vec<_>>();
         assert!(matches!(places(&mac)[..], [place] if place.contains("port1")), "{learned:?}, {when}");
