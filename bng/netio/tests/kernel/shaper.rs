@@ -158,6 +158,28 @@ fn a_slow_subscribers_round_trip_stays_short() {
 }
 
 #[test]
+fn a_burst_of_the_policys_goes_at_once_each_way() {
+    let bench = Bench::alone();
+    let (_gate, mut shaper, _) = open(&bench, 10);
+    let policy = Rates { up_burst_kbit: Some(512), down_burst_kbit: Some(1_024), ..rates(256) };
+    assert_eq!(shaper.shape(SUBSCRIBER, &policy).unwrap(), UNLIMITED);
+    for (from, to, address, burst) in
+        [("subscriber", "host", HOST, 512 * 125), ("host", "subscriber", SUBSCRIBER, 1_024 * 125)]
+    {
+        let _receiver = bench.within(to, || UdpSocket::bind((address, 6_000)).unwrap());
+        let sender = bench.within(from, || UdpSocket::bind("0.0.0.0:0").unwrap());
+        let at_once = || {
+            sleep(Duration::from_millis(4_500)); // as long as the longer burst is saved at the rate, and half a second
+            let before = received(&bench, to);
+            (0..2_000).for_each(|_| assert_eq!(sender.send_to(&[0; 100], (address, 6_000)).unwrap(), 100));
+            received(&bench, to) - before
+        };
+        // The rate adds what it may while the sender goes on: a second's worth and more would be another burst.
+        measured(&format!("octets to the {to}"), |octets| (burst..burst * 3 / 2).contains(octets), at_once);
+    }
+}
+
+#[test]
 fn limits_change_without_loss() {
     let bench = Bench::new();
     let (mut gate, mut shaper, _) = open(&bench, 10);
