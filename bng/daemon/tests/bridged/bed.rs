@@ -161,22 +161,20 @@ impl Bed {
         self.gateway_with(json!({ "trust": { "option82": trusted } }))
     }
 
-    /// With other fields than [`Bed::config`] has; they count at the first start.
+    /// With other fields than [`Bed::config`] has.
     pub fn gateway_with(&mut self, fields: serde_json::Value) -> usize {
         let (folder, state) = (self.path("config"), self.path("state"));
-        if !folder.exists() {
-            fs::create_dir_all(&state).unwrap();
-            fs::set_permissions(&state, fs::Permissions::from_mode(0o700)).unwrap();
-            fs::create_dir_all(&folder).unwrap();
-            let mut config = self.config();
-            let fields = fields.as_object().unwrap().clone();
-            config.as_object_mut().unwrap().extend(fields);
-            fs::write(folder.join("bng.json"), config.to_string()).unwrap();
-            fs::write(folder.join("radius-secret"), env("LASTMILE_TEST_RADIUS_SECRET")).unwrap();
-            fs::write(folder.join("radius-password"), env("LASTMILE_TEST_RADIUS_PASSWORD")).unwrap();
-            fs::write(folder.join("redis-url"), &self.redis).unwrap();
-            keys(&folder);
-        }
+        fs::create_dir_all(&state).unwrap();
+        fs::set_permissions(&state, fs::Permissions::from_mode(0o700)).unwrap();
+        fs::create_dir_all(&folder).unwrap();
+        let mut config = self.config();
+        let fields = fields.as_object().unwrap().clone();
+        config.as_object_mut().unwrap().extend(fields);
+        fs::write(folder.join("bng.json"), config.to_string()).unwrap();
+        fs::write(folder.join("radius-secret"), env("LASTMILE_TEST_RADIUS_SECRET")).unwrap();
+        fs::write(folder.join("radius-password"), env("LASTMILE_TEST_RADIUS_PASSWORD")).unwrap();
+        fs::write(folder.join("redis-url"), &self.redis).unwrap();
+        keys(&folder);
         let boot_id = self.path("boot_id");
         let mut command = Command::new("unshare");
         command.args(["--mount", "--time", "--boottime", &self.uptime.to_string(), "sh", "-c"]);

@@ -1,6 +1,7 @@
 //! Access mode Bridged: real clients, an access node's relay, the gateway's own program, real Kea, FreeRADIUS and Redis. Needs root;
 //! run under `lab services --`.
 
+mod aaa;
 mod bed;
 mod crashes;
 mod moves;
