@@ -1,6 +1,7 @@
 //! From the stream to the tables, and what happens when something breaks on the way.
 
 use lastmile_ingestor::store;
+use lastmile_types::Event;
 use redis::{Value, cmd};
 use std::time::Duration;
 
@@ -22,6 +23,36 @@ async fn events_become_rows_and_are_acknowledged_published_and_trimmed() {
     assert_eq!(database.text(COUNT).await, "7");
     for table in ["sessions_history", "access_routers", "bng_registry", "bng_health_events"] {
         assert!(database.projections().await.iter().any(|row| row.starts_with(table)), "{table}");
+    }
+    consumer.stop().await;
+    database.drop_it().await;
+}
+
+/// Option 82 carries any octets, and up to 255 of them.
+#[tokio::test]
+async fn ids_that_are_no_text_are_the_same_octets_in_every_table() {
+    let (database, mut redis) = (Database::create().await, Redis::database(6).await);
+    let circuit: Vec<u8> = (0..=254).collect();
+    let remote: Vec<u8> = (1..=255).rev().collect();
+    let mut events = life(3);
+    for event in &mut events {
+        let session = match &mut event.event {
+            Event::SessionStart(session) | Event::SessionUpdate(session) => &mut **session,
+            Event::SessionStop(stop) => &mut stop.session,
+            other => panic!("no event of a life: {other:?}"),
+        };
+        (session.circuit_id, session.remote_id) = (circuit.clone().into(), remote.clone().into());
+    }
+    redis.publish(&events).await;
+    let consumer = Running::start(&database, &redis, "a");
+    let instance = instance().to_string();
+    until("all committed", async || redis.committed(&instance).await == Some(events.len() as u64)).await;
+    for (query, rows) in [
+        ("SELECT circuit_id, remote_id FROM sessions_active", 2),
+        ("SELECT circuit_id, remote_id FROM sessions_history", 1),
+    ] {
+        let found: Vec<(Vec<u8>, Vec<u8>)> = sqlx::query_as(query).fetch_all(&database.pool).await.unwrap();
+        assert_eq!(found, vec![(circuit.clone(), remote.clone()); rows], "{query}");
     }
     consumer.stop().await;
     database.drop_it().await;
