@@ -6,13 +6,12 @@
 use std::{
     fs,
     io::{Read, Write},
-    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    net::{Ipv4Addr, SocketAddr, TcpStream},
     os::unix::fs::PermissionsExt,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Mutex, MutexGuard, PoisonError},
     thread,
-    time::{Duration, Instant},
 };
 
 use lastmile_bng::journal::{Image, Journal};
@@ -24,7 +23,11 @@ use nix::{
 };
 use serde_json::json;
 
-use crate::sql::{psql, url};
+pub use crate::tools::{drop_database, env, hex, run, wait};
+use crate::{
+    sql::{psql, url},
+    tools::{beside, delete_tables, free_port, keys, output, text_of},
+};
 
 pub const INTERNET: Ipv4Addr = Ipv4Addr::new(10, 67, 0, 2);
 const SUBSCRIBERS: [&str; 4] = ["sub1", "sub2", "sub3", "sub4"];
@@ -48,10 +51,6 @@ pub struct Bed {
     /// Options that Kea sends to everybody.
     pub options: serde_json::Value,
     _one: MutexGuard<'static, ()>,
-}
-
-pub fn env(name: &str) -> String {
-    std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run this test under `lab services --`"))
 }
 
 impl Bed {
@@ -415,69 +414,4 @@ impl Drop for Bed {
             let _ = Command::new("ip").args(["netns", "del", &self.netns(name)]).status();
         }
     }
-}
-
-/// A program of another package.
-fn beside(name: &str) -> PathBuf {
-    let program = Path::new(env!("CARGO_BIN_EXE_lastmile-bng")).with_file_name(name);
-    assert!(program.exists(), "{} is not built: cargo build -p {name}", program.display());
-    program
-}
-
-/// With whoever is connected to it.
-pub fn drop_database(name: &str) {
-    psql("postgres", &format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"));
-}
-
-/// The gateway's tables in the kernel.
-fn delete_tables() {
-    for family in ["ip", "ip6"] {
-        let table = ["delete", "table", family, "lastmile_edge_bridged"];
-        let _ = Command::new("nft").args(table).stderr(Stdio::null()).status();
-    }
-}
-
-/// A CA, and the gateway's certificate.
-fn keys(folder: &Path) {
-    use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-    let mut authority = CertificateParams::new(Vec::new()).unwrap();
-    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap();
-    let key = KeyPair::generate().unwrap();
-    let params = CertificateParams::new(vec!["bridged.edge.bng.lastmile.io".to_owned()]).unwrap();
-    let certificate = params.signed_by(&key, &authority).unwrap();
-    fs::write(folder.join("ca.crt"), authority.pem()).unwrap();
-    fs::write(folder.join("tls.crt"), certificate.pem()).unwrap();
-    fs::write(folder.join("tls.key"), key.serialize_pem()).unwrap();
-}
-
-fn free_port() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
-}
-
-pub fn run(command: &str) {
-    output(command);
-}
-
-fn output(command: &str) -> String {
-    let mut words = command.split(' ');
-    let output = Command::new(words.next().unwrap()).args(words).output().unwrap();
-    assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8_lossy(&output.stdout).into_owned()
-}
-
-pub fn wait(what: &str, done: impl Fn() -> bool) {
-    let end = Instant::now() + Duration::from_secs(30);
-    while !done() {
-        assert!(Instant::now() < end, "waited 30 s for {what}");
-        thread::sleep(Duration::from_millis(50));
-    }
-}
-
-pub fn hex(text: &str) -> String {
-    text.bytes().map(|byte| format!("{byte:02X}")).collect()
-}
-
-fn text_of(path: &Path) -> &str {
-    path.to_str().unwrap()
 }

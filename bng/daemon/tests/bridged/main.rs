@@ -13,6 +13,7 @@ mod reboot;
 mod servers;
 #[path = "../radius/sql.rs"]
 mod sql;
+mod tools;
 
 use std::{
     net::{Ipv4Addr, SocketAddrV4},
