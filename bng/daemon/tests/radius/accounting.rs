@@ -10,13 +10,13 @@ use lastmile_bng::{
         dead_letters::{self, DeadLetters},
     },
 };
-use lastmile_session::{AccountingKind, AccountingRecord, Record};
+use lastmile_session::{AccountingKind, AccountingRecord, Record, Subject};
 use lastmile_types::{InstanceId, Shared};
 use tempfile::TempDir;
 use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
 
-use super::{client, hasty, record, server::FreeRadius, settings, settings_for, sql, until};
+use super::{accepted, client, hasty, record, server::FreeRadius, settings, settings_for, sql, subject, until};
 
 /// The task of the gateway, its ends in the test's hands.
 struct Delivery {
@@ -73,6 +73,28 @@ async fn records_arrive_in_order_with_64_bit_counters() {
         ));
         assert_eq!(row, ["7", "21474836480", "60", "User-Request"]);
     }
+}
+
+/// Class goes back as it came with the Access-Accept, every one of it (RFC 2865 §5.25); of the gateway itself less is said.
+#[tokio::test]
+async fn every_record_says_whose_it_is_and_brings_class_back() {
+    let server = FreeRadius::start("first", "a secret");
+    let (client, _) = client(settings_for(vec![server.as_server()]));
+    let class = accepted(&client, "all").await.class;
+    let mut delivery = Delivery::start(client);
+    let mut life = life(1, Uuid::now_v7());
+    for record in &mut life {
+        record.subject = Some(Subject { class: class.clone(), ..subject("all", &record.session.to_string()) });
+    }
+    for record in life.into_iter().chain([record(4, Uuid::now_v7(), AccountingKind::Off)]) {
+        let number = record.number;
+        delivery.send([record]);
+        assert_eq!(delivery.dealt_with(1).await, [number]);
+    }
+    let session = "all bng-01 127.0.0.1 ar-01|1/1 Ethernet 02:00:5e:10:00:01 100.64.1.10 0x616c6c,0x7365636f6e64";
+    let mut expected = ["Start", "Interim-Update", "Stop"].map(|kind| format!("{kind} {session}")).to_vec();
+    expected.push("Accounting-Off  bng-01 127.0.0.1     ".into());
+    assert_eq!(server.identities(), expected);
 }
 
 /// Down from before the start until after the stop: everything arrives, late and dated, and one interim is enough.

@@ -114,6 +114,12 @@ impl FreeRadius {
         self.lines("agents")
     }
 
+    /// Who and where every accounting record is of, and the classes it brought back, a line each:
+    /// `TYPE USER NAS-IDENTIFIER NAS-IP-ADDRESS NAS-PORT-ID NAS-PORT-TYPE CALLING-STATION-ID FRAMED-IP-ADDRESS CLASS,CLASS`.
+    pub fn identities(&self) -> Vec<String> {
+        self.lines("identities")
+    }
+
     fn lines(&self, file: &str) -> Vec<String> {
         let text = fs::read_to_string(self.folder.path().join(file)).unwrap_or_default();
         text.lines().map(str::to_owned).collect()
@@ -195,6 +201,10 @@ modules {{
 		filename = {folder}/agents
 		format = "%{{ADSL-Agent-Circuit-Id}} %{{ADSL-Agent-Remote-Id}}"
 	}}
+	linelog identities {{
+		filename = {folder}/identities
+		format = "%{{Acct-Status-Type}} %{{User-Name}} %{{NAS-Identifier}} %{{NAS-IP-Address}} %{{NAS-Port-Id}} %{{NAS-Port-Type}} %{{Calling-Station-Id}} %{{Framed-IP-Address}} %{{Class[*]}}"
+	}}
 	linelog told {{
 		filename = {folder}/heard
 		format = "%{{Acct-Status-Type}} %{{Acct-Session-Id}} delay=%{{Acct-Delay-Time}} at=%{{integer:Event-Timestamp}} octets=%{{%{{Acct-Output-Gigawords}}:-0}}/%{{Acct-Output-Octets}}"
@@ -270,6 +280,7 @@ server test {{
 	accounting {{
 		told
 		agents
+		identities
 		@accounting
 		if (User-Name == "poison") {{
 			{DO_NOT_RESPOND}
