@@ -1,10 +1,15 @@
 //! What a reply says reaches the session machine.
 
-use futures::StreamExt;
-use lastmile_session::AuthAnswer;
-use lastmile_types::session::Rates;
+use std::time::Duration;
 
-use super::{accepted, client, env, server::FreeRadius, settings, settings_for, subject};
+use futures::StreamExt;
+use lastmile_bng::radius::{Client, Reachability};
+use lastmile_session::{AccountingKind, AuthAnswer};
+use lastmile_types::session::Rates;
+use tokio::sync::watch;
+use uuid::Uuid;
+
+use super::{accepted, client, env, hasty, record, server::FreeRadius, settings, settings_for, subject, until};
 
 #[tokio::test]
 async fn a_known_subscriber_is_accepted_with_its_policy() {
@@ -68,6 +73,38 @@ async fn ten_thousand_requests_need_few_sockets() {
     }
     assert!(after[0] <= 5, "{after:?}");
     assert_eq!(after[0], after[1], "sockets grow");
+}
+
+/// As the gateway does at every change of its configuration, with a server that lives, dies and comes back meanwhile.
+#[tokio::test]
+async fn a_client_that_is_succeeded_leaves_no_socket() {
+    let mut server = FreeRadius::start("first", "a secret");
+    let ports = [server.as_server().auth.port(), server.as_server().acct.port()];
+    let sockets = || ports.map(sockets_to).iter().sum::<usize>();
+    let mut current = Client::new(hasty(vec![server.as_server()]), watch::channel(Reachability::default()).0);
+    let mut most = 0;
+    for round in 0..30 {
+        match round {
+            10 => server.kill(),
+            20 => server.run(),
+            _ => {}
+        }
+        let next = current.succeeded_by(current.settings().clone());
+        drop(std::mem::replace(&mut current, next));
+        let start = record(1, Uuid::now_v7(), AccountingKind::Start);
+        let who = subject("somebody", "a");
+        tokio::select! {
+            () = current.watch_over(Duration::from_millis(10)) => {}
+            _ = futures::future::join(current.authenticate(&who), current.account(&start)) => {}
+        }
+        if round == 0 {
+            most = sockets();
+            assert!(most >= 2, "one for each of its roles");
+        }
+    }
+    until("as few sockets as at first", || sockets() <= most).await;
+    drop(current);
+    until("no socket", || sockets() == 0).await;
 }
 
 /// Connected UDP sockets of this network namespace towards a port, as /proc says.
