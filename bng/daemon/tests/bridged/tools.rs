@@ -5,6 +5,7 @@ use std::{
     net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    sync::atomic::{AtomicU16, Ordering},
     thread,
     time::{Duration, Instant},
 };
@@ -49,8 +50,12 @@ pub fn keys(folder: &Path) {
     fs::write(folder.join("tls.key"), key.serialize_pem()).unwrap();
 }
 
+/// Each time another, below those that the kernel gives to connections: it stays free while the gateway is killed.
 pub fn free_port() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+    static NEXT: AtomicU16 = AtomicU16::new(20_000);
+    let free = |address: &SocketAddr| TcpListener::bind(address).is_ok();
+    let next = |_| SocketAddr::from(([127, 0, 0, 1], NEXT.fetch_add(1, Ordering::Relaxed)));
+    (0..10_000).map(next).find(free).expect("a port is free")
 }
 
 pub fn run(command: &str) {

@@ -17,6 +17,9 @@ use crate::{
     shaper::{load, received},
 };
 
+/// Evictions under load.
+const ROUNDS: u64 = 30;
+
 fn rates(kbps: u32) -> Rates {
     Rates { down_kbps: Some(kbps), up_kbps: Some(kbps), ..Rates::default() }
 }
@@ -53,6 +56,31 @@ fn independent(bench: &Bench, namespace: &str) -> (u64, u64) {
 
 #[test]
 fn final_counters_are_exact_at_every_eviction_under_load() {
+    for (counted, seen) in evicted_under_load(|_| {}) {
+        assert_eq!(counted, seen, "octet by octet");
+    }
+}
+
+#[test]
+fn counters_go_on_when_limits_are_replaced_and_the_kernel_refuses_something() {
+    let replace = |gate: &mut Gate| {
+        for mbps in 1_000..1_020 {
+            let terms = Terms { rates: rates(mbps * 1_000), ..Terms::default() };
+            gate.apply(&[Change::SetTerms { ip: SUBSCRIBER, terms }]).unwrap();
+        }
+        let nowhere = Terms { garden: Some("nowhere".to_owned()), ..Terms::default() };
+        gate.apply(&[Change::Admit { ip: other(300), terms: nowhere }]).unwrap_err();
+    };
+    // Nobody counts what another core has in hand while an element is replaced; were a replacement's count lost, it would be hundreds
+    // of packets in each round.
+    for (counted, seen) in evicted_under_load(replace) {
+        let missing = seen.1.checked_sub(counted.1).expect("nothing is counted twice");
+        assert!(missing <= ROUNDS && seen.0 - counted.0 <= 1_428 * missing, "{counted:?} of {seen:?}");
+    }
+}
+
+/// Octets and packets by the final counters of so many evictions, and by a count at each end: up, then down.
+fn evicted_under_load(meanwhile: impl Fn(&mut Gate)) -> [((u64, u64), (u64, u64)); 2] {
     let bench = bench();
     for (namespace, subscriber) in [("host", "ip saddr"), ("subscriber", "ip daddr")] {
         let count = format!(
@@ -78,33 +106,27 @@ fn final_counters_are_exact_at_every_eviction_under_load() {
             sleep(Duration::from_micros(50));
         }
     };
-    let (mut up, mut down, mut rounds) = ((0, 0), (0, 0), 0);
+    let (mut up, mut down) = ((0, 0), (0, 0));
     thread::scope(|scope| {
         scope.spawn(|| flood("subscriber", HOST));
         scope.spawn(|| flood("host", SUBSCRIBER));
         let others: Vec<u32> = (0..300).collect();
-        while rounds < 30 {
+        for _ in 0..ROUNDS {
             let admits: Vec<Change> = others.iter().map(|number| admit(other(*number), rates(1_000))).collect();
             gate.apply(&[admits, vec![admit(SUBSCRIBER, Rates::default())]].concat()).unwrap();
             sleep(Duration::from_millis(20));
-            for mbps in 1_000..1_020 {
-                let terms = Terms { rates: rates(mbps * 1_000), ..Terms::default() };
-                gate.apply(&[Change::SetTerms { ip: SUBSCRIBER, terms }]).unwrap();
-            }
-            let nowhere = Terms { garden: Some("nowhere".to_owned()), ..Terms::default() };
-            gate.apply(&[Change::Admit { ip: other(300), terms: nowhere }]).unwrap_err();
+            meanwhile(&mut gate);
             let evicts: Vec<Change> = others.iter().map(|number| Change::Evict { ip: other(*number) }).collect();
             let finals = gate.apply(&[vec![Change::Evict { ip: SUBSCRIBER }], evicts].concat()).unwrap();
             assert_eq!((finals[0].ip, finals.len()), (SUBSCRIBER, 301));
             let counters = finals[0].counters;
             up = (up.0 + counters.output_octets, up.1 + counters.output_packets);
             down = (down.0 + counters.input_octets, down.1 + counters.input_packets);
-            rounds += 1;
         }
         stop.store(true, Ordering::Relaxed);
     });
     assert!(up.1 > 500 && down.1 > 500, "there was load: {up:?} {down:?}");
-    assert_eq!((up, down), (independent(&bench, "host"), independent(&bench, "subscriber")), "octet by octet");
+    [(up, independent(&bench, "host")), (down, independent(&bench, "subscriber"))]
 }
 
 #[test]
@@ -155,7 +177,8 @@ fn throughput(bench: &Bench, kbps: u32, udp: bool, down: bool) -> f64 {
     let _running = load(bench, format!("{protocol} {reverse}").trim());
     sleep(Duration::from_millis(3_000));
     let (begin, before) = (Instant::now(), received(bench, end));
-    sleep(Duration::from_secs(4));
+    // TCP that yielded for a while finds up to a second of the rate in the bucket: the longer, the less that is.
+    sleep(Duration::from_secs(10));
     (received(bench, end) - before) as f64 / begin.elapsed().as_secs_f64()
 }
 
