@@ -21,8 +21,12 @@ async fn tell(command: &str, arguments: Value) -> Value {
     answer.json::<Value>().await.unwrap()[0].clone()
 }
 
+/// There is one Kea, and each test looks at all of its leases.
+static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 #[tokio::test]
 async fn leases_are_paged_found_and_deleted() {
+    let _alone = ALONE.lock().await;
     let _ = rustls::crypto::ring::default_provider().install_default();
     let kea = KeaClient::new(&Kea { url: endpoint(), form: KeaForm::ControlAgent });
     let config = tell("config-get", json!({})).await;
@@ -63,6 +67,7 @@ async fn leases_are_paged_found_and_deleted() {
 
 #[tokio::test]
 async fn a_probe_is_answered_and_leases_nothing() {
+    let _alone = ALONE.lock().await;
     let _ = rustls::crypto::ring::default_provider().install_default();
     let kea = KeaClient::new(&Kea { url: endpoint(), form: KeaForm::ControlAgent });
     let config = tell("config-get", json!({})).await;
