@@ -1,5 +1,5 @@
-//! The gate as the machine believes it to be: a table or a rule that somebody removed is made again, whose element is not whole is let in again,
-//! and an eviction that the kernel refused is tried until nobody passes by it.
+//! The gate as the machine believes it to be: a table or a rule that somebody removed is made again, whose element is not whole is let in
+//! again, and an eviction that the kernel refused is tried until nobody passes by it.
 
 use lastmile_session::{Action, Admission, Input, Started};
 use tracing::error;
