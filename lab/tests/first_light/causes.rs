@@ -149,10 +149,13 @@ pub fn another_address(lab: &Lab) -> Result<(), String> {
 /// A policy's timeouts reach sessions that live already.
 fn timeout(lab: &Lab, field: &str, seconds: u32, cause: &str) -> Result<(), String> {
     let session = lab.session_of("line-07")?;
-    let revision = || -> Result<Value, String> {
-        Ok(lab.json(&format!("get bng bng-02 -n {EDGE}"))?["status"]["configRevision"].clone())
+    // Of both, each in its own time: the policy has subscribers at both.
+    let revisions = || -> Result<Vec<Value>, String> {
+        let bngs = lab.json(&format!("get bngs -n {EDGE}"))?;
+        let items = bngs["items"].as_array().into_iter().flatten();
+        Ok(items.map(|bng| bng["status"]["configRevision"].clone()).collect())
     };
-    let before = revision()?;
+    let before = revisions()?;
     let patch = |value: &str| {
         let mut kubectl = lab.command("kubectl");
         let body = format!(r#"{{"spec":{{"{field}":{value}}}}}"#);
@@ -160,13 +163,18 @@ fn timeout(lab: &Lab, field: &str, seconds: u32, cause: &str) -> Result<(), Stri
         crate::lab::output(&mut kubectl).map(drop)
     };
     patch(&seconds.to_string())?;
+    eventually(60, || {
+        let now = revisions()?;
+        let changed = now.len() == 2 && now.iter().zip(&before).all(|(now, before)| now != before);
+        ensure(changed, || format!("configurations {now:?}, and {before:?} before"))
+    })?;
     let checked = ended(lab, "bng-02", &session, cause, u64::from(seconds) + 30);
     let kept = lease_kept(lab, &session);
     patch("null")?;
     // Until the gateway has it, whoever comes back may end for the same cause again.
     eventually(60, || {
-        let now = revision()?;
-        ensure(now == before, || format!("bng-02 has configuration {now}, not {before}"))
+        let now = revisions()?;
+        ensure(now == before, || format!("configurations {now:?}, not {before:?}"))
     })?;
     checked.and(kept)?;
     if cause == "Idle-Timeout" {
