@@ -9,7 +9,10 @@ use std::{
     time::Duration,
 };
 
-use lastmile_netio::shaper::{Shaper, ShaperConfig, ShaperError};
+use lastmile_netio::{
+    gate::Commits,
+    shaper::{Shaper, ShaperConfig, ShaperError},
+};
 use lastmile_session::Admission;
 use lastmile_types::{config::Enforcement, session::Rates, status::Shaped};
 use tracing::{debug, error, info};
@@ -39,6 +42,8 @@ pub struct Limits {
     policed: BTreeSet<Ipv4Addr>,
     /// Whom the kernel shaped before we came is still to be compared with `wanted`.
     strangers: bool,
+    /// Transactions are counted where the gate's are.
+    commits: Commits,
     /// The number that the condition says.
     said: usize,
     calls: u32,
@@ -46,8 +51,8 @@ pub struct Limits {
 
 impl Limits {
     /// Takes over who is shaped already.
-    pub fn open(config: Option<&ShaperConfig>) -> Self {
-        let mut limits = Self::default();
+    pub fn open(config: Option<&ShaperConfig>, commits: &Commits) -> Self {
+        let mut limits = Self { commits: commits.clone(), ..Self::default() };
         if let Some(config) = config {
             limits.try_open(config);
         }
@@ -56,7 +61,7 @@ impl Limits {
 
     /// The gate was made anew and knows nobody's class: each gets one again as he is admitted.
     pub fn reopen(&mut self, config: Option<&ShaperConfig>) {
-        *self = Self { leaving: self.leaving.take(), ..Self::open(config) };
+        *self = Self { leaving: self.leaving.take(), ..Self::open(config, &self.commits) };
     }
 
     /// What the gate has to police of a subscriber's limits. After the gate was told, [`Self::settle`].
@@ -118,7 +123,8 @@ impl Limits {
             return if self.try_open(config) { self.everybody() } else { Vec::new() };
         };
         match upkeep(shaper, config) {
-            Ok(()) => self.moves(),
+            Ok(true) => self.moves(),
+            Ok(false) => self.everybody(),
             Err(error) => self.leave(Some(error)),
         }
     }
@@ -150,7 +156,7 @@ impl Limits {
     }
 
     fn try_open(&mut self, config: &ShaperConfig) -> bool {
-        match Shaper::open(config) {
+        match Shaper::open(config, &self.commits) {
             Ok(shaper) => {
                 info!(holders = shaper.holders().len(), classes = config.classes, "subscribers can be shaped");
                 (self.shaper, self.trouble, self.strangers) = (Some(shaper), None, true);
@@ -197,10 +203,12 @@ impl Limits {
     }
 }
 
-fn upkeep(shaper: &mut Shaper, config: &ShaperConfig) -> Result<(), ShaperError> {
+/// False: somebody else changed who has which class.
+fn upkeep(shaper: &mut Shaper, config: &ShaperConfig) -> Result<bool, ShaperError> {
     shaper.set_classes(config.classes);
-    shaper.check(config)?;
-    shaper.make_ahead(MAKING).map(drop)
+    let same = shaper.check(config)?;
+    shaper.make_ahead(MAKING)?;
+    Ok(same)
 }
 
 fn is_shaped(admission: &Admission) -> bool {

@@ -192,7 +192,7 @@ impl Plane {
         let gate_config = wires.gate(config);
         let next_hops = NextHops::open(wires.subscriber.index, gate_config.next_hops())?;
         let (gate, admitted) = Gate::open(&gate_config)?;
-        let limits = Limits::open(wires.shaper(config).as_ref());
+        let limits = Limits::open(wires.shaper(config).as_ref(), gate.commits());
         let routes = Routes::open()?;
         let all = [&wires.subscriber, &wires.uplink, &wires.dhcp];
         let mut plane = Self {
@@ -245,7 +245,7 @@ impl Plane {
         Ok(true)
     }
 
-    /// Makes the gate anew where somebody changed its rules, and returns who is in it then. With a table went who has which class.
+    /// Makes the gate anew where somebody changed it, and returns who is in it then. With a table went who has which class.
     pub fn restore(&mut self, config: &BngConfig) -> Result<Option<Vec<Admitted>>, lastmile_netio::Error> {
         let admitted = self.gate.restore()?;
         if admitted.is_some() {

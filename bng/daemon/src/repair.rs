@@ -1,5 +1,5 @@
-//! The gate as the machine believes it to be: a table or a rule that somebody removed is made again, whose element is not whole is let in
-//! again, and an eviction that the kernel refused is tried until nobody passes by it.
+//! The gate as the machine believes it to be: what somebody changed of it is made again, whose element is not whole is let in again,
+//! and an eviction that the kernel refused is tried until nobody passes by it.
 
 use lastmile_session::{Action, Admission, Input, Started};
 use tracing::error;
@@ -22,7 +22,7 @@ impl Driver {
         self.settle();
     }
 
-    /// Makes the gate's rules anew if somebody changed them; true if so. The machine lets everybody in again when it hears of it
+    /// Makes the gate anew if somebody changed it; true if so. The machine lets everybody in again when it hears of it
     /// ([`Driver::gate_found`]); until then nobody passes whose element went as well.
     pub(crate) fn restore_gate(&mut self) -> bool {
         match self.plane.restore(&self.config.bng) {
@@ -30,7 +30,8 @@ impl Driver {
             Ok(Some(left)) => {
                 error!(
                     left = left.len(),
-                    "somebody changed the gate's rules in nftables, and perhaps nobody was held back or counted until now, when they were made anew: \
+                    "somebody changed the gate in nftables, and perhaps not everybody was let through, held back or counted until \
+                     now, when it was made anew: \
                      find what flushes the ruleset of this node, and keep it from the tables lastmile_*"
                 );
                 self.count("gate-restored");

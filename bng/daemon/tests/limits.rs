@@ -162,6 +162,33 @@ fn a_restart_takes_over_who_is_shaped() {
 }
 
 #[test]
+fn maps_that_somebody_emptied_are_filled_again_and_the_classes_stay() {
+    on_a_node(async || {
+        let config = config(5);
+        let (mut plane, _) = Plane::open(&config).await.unwrap();
+        assert_eq!(set(&mut plane, &subscriber(10, Enforcement::Shape)), UNLIMITED);
+        let classes = || run("tc class show dev uplink0").matches("rate 1Mbit").count();
+        for change in [
+            "flush map ip lastmile_edge_test shape_up",
+            "delete element ip lastmile_edge_test shape_down { 100.64.1.10 }",
+        ] {
+            second(&mut plane, &config);
+            assert_eq!(second(&mut plane, &config), [], "before {change}");
+            run(&format!("nft {change}"));
+            assert_eq!(second(&mut plane, &config), [(10, UNLIMITED)], "after {change}");
+            for map in ["shape_up", "shape_down"] {
+                assert!(
+                    run(&format!("nft list map ip lastmile_edge_test {map}")).contains("100.64.1.10"),
+                    "after {change}"
+                );
+            }
+        }
+        assert_eq!(second(&mut plane, &config), []);
+        assert!(classes() > 0);
+    });
+}
+
+#[test]
 fn who_is_shaped_is_shaped_again_in_a_gate_made_anew() {
     on_a_node(async || {
         let config = config(5);

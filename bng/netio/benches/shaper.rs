@@ -56,7 +56,8 @@ fn measure(classes: u16) {
 
     gate.reconfigure(&GateConfig { shaped: true, ..gate_config }).unwrap();
     let config = shaper_config(&bench, classes);
-    let open = || bench.within("gateway", || Shaper::open(&config).unwrap());
+    let commits = gate.commits().clone();
+    let open = || bench.within("gateway", || Shaper::open(&config, &commits).unwrap());
     let mut shaper = open();
     let made = time(|| while shaper.make_ahead(Duration::from_secs(1)).unwrap() {});
     let unlimited = |ip: &Ipv4Addr| Change::SetTerms { ip: *ip, terms: Terms::default() };

@@ -4,6 +4,10 @@
 use std::{
     io::{self, IoSlice},
     os::fd::{AsRawFd, OwnedFd},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 use nix::sys::{
@@ -23,6 +27,8 @@ const NFGEN: usize = 4;
 const SOCKET_BUFFER: usize = 8 << 20;
 /// A kernel that does not answer within this many seconds is broken.
 const PATIENCE: i64 = 10;
+/// `linux/netfilter/nf_tables.h`.
+const NFTA_GEN_ID: u16 = 1;
 
 /// A nested set of attributes being written.
 #[derive(Debug, Default)]
@@ -121,18 +127,29 @@ pub struct Reply {
     pub attributes: Vec<u8>,
 }
 
+/// How many transactions of ours the kernel has committed to the nftables of one network namespace: what its generation has
+/// grown by without anybody else. Every socket that changes the gate's table counts here.
+#[derive(Debug, Clone, Default)]
+pub struct Commits(Arc<AtomicU32>);
+
 /// The socket. Requests are answered before the next is sent.
 #[derive(Debug)]
 pub struct Netlink {
     socket: OwnedFd,
     sequence: u32,
     room: Vec<u8>,
+    commits: Commits,
 }
 
 impl Netlink {
     /// Speaks with nftables.
     pub fn open() -> io::Result<Self> {
-        Self::connect(SockProtocol::NetlinkNetFilter)
+        Self::counted(&Commits::default())
+    }
+
+    /// Speaks with nftables, and counts here what is committed.
+    pub fn counted(commits: &Commits) -> io::Result<Self> {
+        Ok(Self { commits: commits.clone(), ..Self::connect(SockProtocol::NetlinkNetFilter)? })
     }
 
     /// Speaks with traffic control.
@@ -151,7 +168,7 @@ impl Netlink {
             setsockopt(&socket, sockopt::SndBuf, &SOCKET_BUFFER)?;
         }
         setsockopt(&socket, sockopt::ReceiveTimeout, &TimeVal::seconds(PATIENCE))?;
-        Ok(Self { socket, sequence: 1, room: vec![0; 1 << 18] })
+        Ok(Self { socket, sequence: 1, room: vec![0; 1 << 18], commits: Commits::default() })
     }
 
     /// Sends messages as one transaction: all take effect or none. Returns what the kernel echoed.
@@ -211,7 +228,28 @@ impl Netlink {
                 None::<()>
             })?;
         }
-        failure.map_or(Ok(replies), |errno| Err(io::Error::from_raw_os_error(errno)))
+        if let Some(errno) = failure {
+            return Err(io::Error::from_raw_os_error(errno));
+        }
+        if begin != 0 {
+            self.commits.0.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(replies)
+    }
+
+    /// How many transactions others have committed to nftables in this network namespace, from some number on. One of ours that
+    /// changed nothing counts as well, downwards.
+    pub fn others(&mut self) -> io::Result<u32> {
+        let generation = Message {
+            kind: libc::NFT_MSG_GETGEN,
+            flags: 0,
+            family: libc::NFPROTO_UNSPEC,
+            attributes: Attributes::default(),
+        };
+        let reply = self.get(&generation)?;
+        let id = attribute(&reply.attributes, NFTA_GEN_ID).and_then(|id| id.try_into().ok()).map(u32::from_be_bytes);
+        let id = id.ok_or(io::ErrorKind::InvalidData)?;
+        Ok(id.wrapping_sub(self.commits.0.load(Ordering::Relaxed)))
     }
 
     /// Reads one thing.

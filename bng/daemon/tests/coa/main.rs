@@ -2,6 +2,7 @@
 //! sessions, a kernel gate and nothing else. Needs root, iproute2, nft and freeradius-utils.
 
 mod bed;
+mod refused;
 mod sessions;
 mod source;
 
@@ -240,34 +241,6 @@ fn gate(bed: &Bed) -> Vec<String> {
 fn elements(bed: &Bed, port: u8) -> usize {
     let address = sessions::address(port).to_string();
     gate(bed).iter().filter(|part| part.split(' ').next() == Some(&address)).count()
-}
-
-/// One of the subscriber's elements is removed: nothing can be put in force. Then he is let in again.
-#[test]
-fn what_the_kernel_refuses_is_refused_and_nothing_has_changed() {
-    let mut bed = Bed::new();
-    let change = "Framed-IP-Address = 100.64.1.51\nFilter-Id = 'basic'\nSession-Timeout = 3000";
-    bed.eventually("everybody is let in", || elements(&bed, 1) == 2);
-    let before = gate(&bed);
-    nft(&bed, "delete element ip lastmile_edge_bng-01 down { 100.64.1.51 }");
-    assert_eq!(ask(&bed, "coa", change), "CoA-NAK Resources-Unavailable");
-    let refused = "lastmile_bng_coa_requests_total{kind=\"coa\",outcome=\"nak-506\"}";
-    bed.eventually("it is counted", || bed.metric(refused) == Some(1));
-    bed.eventually("he is let in again, on his old terms", || gate(&bed) == before);
-
-    bed.kill();
-    let image = bed.journal();
-    let (_, session) = sessions::of(&image.snapshot, 1).expect("it lives");
-    assert_eq!(session.grant.filter_id.as_deref(), Some("gold"));
-    let terms = &session.terms;
-    assert_eq!((terms.policy.as_deref(), terms.session_timeout_seconds), (Some("gold"), None));
-    let last = image.events.iter().rev().find_map(|event| match &event.event {
-        Event::PolicyApply(apply) => Some((apply.reason.as_str(), apply.session.policy.as_deref())),
-        _ => None,
-    });
-    assert_eq!(last, Some(("CoA taken back: the kernel refused it", Some("gold"))));
-    bed.start();
-    assert_eq!(ask(&bed, "coa", change), "CoA-ACK");
 }
 
 #[test]

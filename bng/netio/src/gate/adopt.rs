@@ -17,7 +17,7 @@ use super::{
     names::{self, BOUND, CONFINED, ROUTERS},
     rules, sets,
 };
-use crate::netlink::Netlink;
+use crate::netlink::{Message, Netlink};
 
 impl Gate {
     /// Takes over what the sets hold. An address in one of `up` and `down` only is no subscriber, and one in neither is nowhere
@@ -57,9 +57,14 @@ impl Gate {
         }
         strays.extend(places.iter().map(|(ip, place)| (*ip, place.messages(delete, &self.table, *ip))));
         for (ip, messages) in strays {
-            tracing::warn!(%ip, "removing a half-admitted address from the gate: it was not put there by us");
-            self.netlink.transaction(&messages).map_err(Error::nftables("removing an element"))?;
+            self.remove_stray(ip, &messages)?;
         }
+        Ok(())
+    }
+
+    fn remove_stray(&mut self, ip: Ipv4Addr, messages: &[Message]) -> Result<(), Error> {
+        tracing::warn!(%ip, "removing a half-admitted address from the gate: it was not put there by us");
+        self.netlink.transaction(messages).map_err(Error::nftables("removing an element"))?;
         Ok(())
     }
 
@@ -76,7 +81,13 @@ impl Gate {
         let gardens: Vec<String> = self.config.gardens.keys().cloned().collect();
         for garden in gardens {
             for ip in self.dump_keys(&names::garden(&garden), address)? {
-                places.entry(ip).or_default().garden = Some(garden.as_str().into());
+                if confined.contains(&ip) {
+                    places.entry(ip).or_default().garden = Some(garden.as_str().into());
+                } else {
+                    let message =
+                        sets::element(libc::NFT_MSG_DELSETELEM, &self.table, &names::garden(&garden), &ip.octets());
+                    self.remove_stray(ip, &[message])?;
+                }
             }
         }
         Ok(places)
@@ -102,7 +113,9 @@ impl Gate {
         let table = self.table.as_str();
         let ours = |found: Option<(&str, &str)>| found.filter(|(of, _)| *of == table).map(|(_, name)| name.to_owned());
         self.netlink
-            .dump(&rules::list_chains(), |octets| existing.chains.extend(ours(rules::decode_chain(&octets))))
+            .dump(&rules::list_chains(libc::NFPROTO_IPV4), |octets| {
+                existing.chains.extend(ours(rules::decode_chain(&octets)))
+            })
             .map_err(Error::nftables("listing chains"))?;
         self.netlink
             .dump(&sets::list(), |octets| existing.sets.extend(ours(sets::decode(&octets))))
@@ -111,17 +124,6 @@ impl Gate {
             existing.confined = !self.dump_keys(CONFINED, address)?.is_empty();
         }
         Ok(existing)
-    }
-
-    /// The rules that the kernel has in both tables, by their handles: one that is replaced has another.
-    pub(super) fn rules_there(&mut self) -> Result<Vec<u64>, Error> {
-        let mut handles = Vec::new();
-        for family in [libc::NFPROTO_IPV4, libc::NFPROTO_IPV6] {
-            self.netlink
-                .dump(&rules::list_rules(family, &self.table), |octets| handles.extend(rules::decode_rule(&octets)))
-                .map_err(Error::nftables("listing rules"))?;
-        }
-        Ok(handles)
     }
 
     fn dump_keys<T>(&mut self, set: &str, decode: impl Fn(&[u8]) -> Option<T>) -> Result<Vec<T>, Error> {

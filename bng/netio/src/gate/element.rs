@@ -99,7 +99,7 @@ pub fn message(
 
 /// As [`message`], for an element of any set of addresses.
 pub fn in_set(kind: i32, flags: i32, table: &str, set: &str, ip: Ipv4Addr, state: Option<&Element>) -> Message {
-    let mut element = key(ip);
+    let mut element = key(&ip.octets());
     if let Some(state) = state {
         // The limit first: it ends the element's evaluation when it is exceeded, so only what passes is counted.
         let limit = state.limit.iter().map(|limit| expression("limit", encode_limit(limit)));
@@ -113,9 +113,10 @@ pub fn in_set(kind: i32, flags: i32, table: &str, set: &str, ip: Ipv4Addr, state
 }
 
 /// Asks for several elements, which the kernel answers one by one and in order, up to the first that is not there.
-pub fn get_several(table: &str, direction: Direction, ips: &[Ipv4Addr]) -> Message {
-    let list = ips.iter().fold(Attributes::default(), |list, ip| list.nest(NFTA_LIST_ELEM, key(*ip)));
-    let attributes = of_set(table, direction.set()).nest(NFTA_SET_ELEM_LIST_ELEMENTS, list);
+pub fn get_several<K: AsRef<[u8]>>(table: &str, set: &str, keys: impl IntoIterator<Item = K>) -> Message {
+    let list =
+        keys.into_iter().fold(Attributes::default(), |list, octets| list.nest(NFTA_LIST_ELEM, key(octets.as_ref())));
+    let attributes = of_set(table, set).nest(NFTA_SET_ELEM_LIST_ELEMENTS, list);
     Message { kind: libc::NFT_MSG_GETSETELEM, flags: libc::NLM_F_ACK, family: libc::NFPROTO_IPV4, attributes }
 }
 
@@ -129,8 +130,8 @@ fn of_set(table: &str, set: &str) -> Attributes {
     Attributes::default().text(NFTA_SET_ELEM_LIST_TABLE, table).text(NFTA_SET_ELEM_LIST_SET, set)
 }
 
-fn key(ip: Ipv4Addr) -> Attributes {
-    Attributes::default().nest(NFTA_SET_ELEM_KEY, Attributes::default().octets(NFTA_DATA_VALUE, &ip.octets()))
+fn key(octets: &[u8]) -> Attributes {
+    Attributes::default().nest(NFTA_SET_ELEM_KEY, Attributes::default().octets(NFTA_DATA_VALUE, octets))
 }
 
 fn expression(name: &str, data: Attributes) -> Attributes {

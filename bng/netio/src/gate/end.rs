@@ -25,7 +25,7 @@ pub fn remains(bng_id: &BngId) -> Result<Remains, Error> {
     let (mut there, mut others) = (false, false);
     let mut netlink = open()?;
     netlink
-        .dump(&rules::list_chains(), |octets| {
+        .dump(&rules::list_chains(libc::NFPROTO_IPV4), |octets| {
             if let Some((table, plan::FROM_SUBSCRIBER_RAW)) = rules::decode_chain(&octets) {
                 there |= table == ours;
                 others |= table != ours && names::is_table(table);

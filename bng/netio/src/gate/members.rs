@@ -1,6 +1,7 @@
 //! Who is in the sets, and a transaction about them in the making.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, HashSet},
     net::Ipv4Addr,
 };
@@ -79,14 +80,19 @@ impl Member {
 }
 
 impl Place {
+    /// What it is in the sets: a key in each of these.
+    pub fn keys(&self, ip: Ipv4Addr) -> impl Iterator<Item = (Cow<'static, str>, Vec<u8>)> {
+        let address = move || ip.octets().to_vec();
+        let confined = self.garden.iter().map(move |_| (CONFINED.into(), address()));
+        let known = self.garden.iter().filter(|name| !name.is_empty());
+        let garden = known.map(move |name| (names::garden(name).into(), address()));
+        let bound = self.mac.iter().map(move |mac| (BOUND.into(), sets::bound_key(ip, *mac).to_vec()));
+        confined.chain(garden).chain(bound)
+    }
+
     /// Puts it into the sets, or takes it out.
     pub fn messages(&self, kind: i32, table: &str, ip: Ipv4Addr) -> Vec<Message> {
-        let about = |set: &str, key: &[u8]| sets::element(kind, table, set, key);
-        let confined = self.garden.iter().map(|_| about(CONFINED, &ip.octets()));
-        let known = self.garden.iter().filter(|name| !name.is_empty());
-        let garden = known.map(|name| about(&names::garden(name), &ip.octets()));
-        let bound = self.mac.iter().map(|mac| about(BOUND, &sets::bound_key(ip, *mac)));
-        confined.chain(garden).chain(bound).collect()
+        self.keys(ip).map(|(set, key)| sets::element(kind, table, &set, &key)).collect()
     }
 }
 

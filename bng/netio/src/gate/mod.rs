@@ -29,6 +29,7 @@ mod dormant;
 mod element;
 mod end;
 mod express;
+mod look;
 mod members;
 mod names;
 mod native;
@@ -39,12 +40,14 @@ mod survey;
 mod term;
 mod terms;
 
+pub use crate::netlink::Commits;
 use adopt::dump_both;
 pub use change::{Admitted, Change, Final, Refused, Terms};
 pub use config::{GateConfig, Pool, Routers};
 pub(crate) use element::Direction;
 use element::Element;
 pub use end::{Remains, remains, remove};
+use look::{Doubt, Frame};
 use members::{Member, Pending, collect_deleted};
 pub(crate) use names::table as table_name;
 pub use survey::{Sighting, Survey};
@@ -65,8 +68,10 @@ pub struct Gate {
     table: String,
     config: GateConfig,
     routers: Routers,
-    /// The rules as they were left.
-    rules: Vec<u64>,
+    /// The rules and what they stand in, as they were left.
+    frame: Frame,
+    doubt: Doubt,
+    commits: Commits,
     /// Who is in the sets, with what the limits' replacement cost: packets that passed between reading and replacing.
     members: BTreeMap<Ipv4Addr, Member>,
     /// The table was made, and who is in it is not known yet.
@@ -77,14 +82,17 @@ impl Gate {
     /// Makes the table, or adopts the one that is there with every subscriber and every router in it, and sets the rules to
     /// `config`.
     pub fn open(config: &GateConfig) -> Result<(Self, Vec<Admitted>), Error> {
+        let commits = Commits::default();
         let mut gate = Self {
-            netlink: Netlink::open().map_err(Error::nftables("opening the netlink socket"))?,
+            netlink: Netlink::counted(&commits).map_err(Error::nftables("opening the netlink socket"))?,
             reader: Netlink::open().map_err(Error::nftables("opening the netlink socket"))?,
             conntrack: Conntrack::open().map_err(Error::nftables("opening the conntrack socket"))?,
             table: names::table(&config.bng_id),
             config: config.clone(),
             routers: Routers::new(),
-            rules: Vec::new(),
+            frame: Frame::default(),
+            doubt: Doubt::default(),
+            commits,
             members: BTreeMap::new(),
             new: false,
         };
@@ -95,10 +103,11 @@ impl Gate {
         Ok((gate, admitted))
     }
 
-    /// Makes the rules anew where somebody changed any, with what is missing around them, and returns who is let through then; `None` =
-    /// they are as they were left.
+    /// Makes the rules anew where somebody changed them or what they look into, with what is missing around them, and returns who is let
+    /// through then; `None` = all is as it was left. While nobody else changes anything in nftables that is all there is to look at; after
+    /// that subscribers are compared some at a time, call by call.
     pub fn restore(&mut self) -> Result<Option<Vec<Admitted>>, Error> {
-        if !self.new && self.rules_there()? == self.rules {
+        if !self.new && self.is_as_left()? {
             return Ok(None);
         }
         let config = self.config.clone();
@@ -111,6 +120,7 @@ impl Gate {
     /// Replaces the rules; no subscriber and no counter is touched. Members of a garden that is no more reach nothing until they
     /// have other terms.
     pub fn reconfigure(&mut self, config: &GateConfig) -> Result<(), Error> {
+        self.wake()?;
         let existing = self.existing()?;
         let next_hops = config.next_hops();
         let mut routers = self.routers.clone();
@@ -133,8 +143,13 @@ impl Gate {
                 *garden = "".into();
             }
         }
-        self.rules = self.rules_there()?;
+        self.frame = self.frame_there()?;
         Ok(())
+    }
+
+    /// Where others that change this table count their transactions.
+    pub fn commits(&self) -> &Commits {
+        &self.commits
     }
 
     /// Takes the access routers' MACs on, of those that the configuration names; who is not in `found` keeps the MAC it had. Returns

@@ -21,7 +21,11 @@ use crate::netlink::{Attributes, Message, Request, attribute};
 const NFTA_RULE_TABLE: u16 = 1;
 const NFTA_RULE_HANDLE: u16 = 3;
 const NFTA_CHAIN_TABLE: u16 = 1;
+const NFTA_CHAIN_HANDLE: u16 = 2;
 const NFTA_CHAIN_NAME: u16 = 3;
+const NFTA_CHAIN_POLICY: u16 = 5;
+const NFTA_TABLE_NAME: u16 = 1;
+const NFTA_TABLE_FLAGS: u16 = 2;
 const NFTA_OBJ_TABLE: u16 = 1;
 const NFTA_OBJ_NAME: u16 = 2;
 const NFTA_OBJ_TYPE: u16 = 3;
@@ -106,14 +110,37 @@ pub fn remove(name: &str) -> Transaction {
     finish(batch)
 }
 
+/// Asks for the table of this family.
+pub fn table(family: i32, name: &str) -> Message {
+    Message { family, ..message(libc::NFT_MSG_GETTABLE, 0, Attributes::default().text(NFTA_TABLE_NAME, name)) }
+}
+
+/// The flags of a table that was asked for.
+pub fn decode_table(octets: &[u8]) -> Option<u32> {
+    attribute(octets, NFTA_TABLE_FLAGS)?.try_into().ok().map(u32::from_be_bytes)
+}
+
+/// Takes all flags from a table.
+pub fn without_flags(family: i32, name: &str) -> Message {
+    let attributes = Attributes::default().text(NFTA_TABLE_NAME, name).u32(NFTA_TABLE_FLAGS, 0);
+    Message { family, ..message(libc::NFT_MSG_NEWTABLE, 0, attributes) }
+}
+
 /// Asks for all chains of the family.
-pub fn list_chains() -> Message {
-    message(libc::NFT_MSG_GETCHAIN, libc::NLM_F_DUMP, Attributes::default())
+pub fn list_chains(family: i32) -> Message {
+    Message { family, ..message(libc::NFT_MSG_GETCHAIN, libc::NLM_F_DUMP, Attributes::default()) }
 }
 
 /// Table and name of a listed chain.
 pub fn decode_chain(octets: &[u8]) -> Option<(&str, &str)> {
     Some((text(octets, NFTA_CHAIN_TABLE)?, text(octets, NFTA_CHAIN_NAME)?))
+}
+
+/// A listed chain's handle, and its policy if it has one.
+pub fn decode_base(octets: &[u8]) -> Option<(u64, Option<u32>)> {
+    let handle = attribute(octets, NFTA_CHAIN_HANDLE)?.try_into().ok().map(u64::from_be_bytes)?;
+    let policy = attribute(octets, NFTA_CHAIN_POLICY).and_then(|policy| policy.try_into().ok()).map(u32::from_be_bytes);
+    Some((handle, policy))
 }
 
 /// Asks for all rules of the table of this family.

@@ -58,7 +58,8 @@ impl Survey {
         let mut rest = &self.ips[..];
         while !rest.is_empty() {
             let (ips, before) = (&rest[..rest.len().min(TOGETHER)], elements.len());
-            let read = netlink.get_several(&element::get_several(&self.table, direction, ips), |attributes| {
+            let message = element::get_several(&self.table, direction.set(), ips.iter().map(Ipv4Addr::octets));
+            let read = netlink.get_several(&message, |attributes| {
                 elements.extend(element::decode(attributes).1);
             });
             let done = match read {

@@ -23,7 +23,7 @@ use lastmile_types::{BngId, session::Rates};
 use crate::{
     Error,
     gate::{Direction, classes, table_name},
-    netlink::{Message, Netlink},
+    netlink::{Commits, Message, Netlink},
 };
 
 mod side;
@@ -93,13 +93,15 @@ pub struct Shaper {
     classes: u16,
     up: Side,
     down: Side,
+    /// Others' transactions with nftables up to which the maps are known.
+    others: Option<u32>,
 }
 
 impl Shaper {
-    /// Makes the trees, or takes over those that are there with everybody who has a class.
-    pub fn open(config: &ShaperConfig) -> Result<Self, ShaperError> {
+    /// Makes the trees, or takes over those that are there with everybody who has a class. Transactions are counted where the gate's are.
+    pub fn open(config: &ShaperConfig, commits: &Commits) -> Result<Self, ShaperError> {
         let mut tc = Netlink::open_route().map_err(Error::socket("opening the rtnetlink socket"))?;
-        let nftables = Netlink::open().map_err(Error::nftables("opening the netlink socket"))?;
+        let nftables = Netlink::counted(commits).map_err(Error::nftables("opening the netlink socket"))?;
         let table = table_name(&config.bng_id);
         let root = root_of(&table);
         let up = Side::new(Direction::Up, &config.uplink, root);
@@ -109,7 +111,7 @@ impl Shaper {
         for (side, _) in missing.into_iter().filter(|(_, is_there)| !is_there) {
             side.make(&mut tc)?;
         }
-        let mut shaper = Self { tc, nftables, table, classes: config.classes.min(MAX_CLASSES), up, down };
+        let mut shaper = Self { tc, nftables, table, classes: config.classes.min(MAX_CLASSES), up, down, others: None };
         shaper.adopt()?;
         Ok(shaper)
     }
@@ -119,10 +121,27 @@ impl Shaper {
         self.classes = classes.min(MAX_CLASSES);
     }
 
-    /// Whether both trees are as we left them, on the interfaces by which packets leave now.
-    pub fn check(&mut self, config: &ShaperConfig) -> Result<(), ShaperError> {
+    /// Whether both trees are as we left them, on the interfaces by which packets leave now. False: somebody else changed who is sent
+    /// to which class; whom that concerns has none now.
+    pub fn check(&mut self, config: &ShaperConfig) -> Result<bool, ShaperError> {
         self.up.check(&mut self.tc, &config.uplink)?;
-        self.down.check(&mut self.tc, &config.subscriber)
+        self.down.check(&mut self.tc, &config.subscriber)?;
+        let others = Some(self.nftables.others().map_err(Error::nftables("reading the generation"))?);
+        let same = self.others == others || self.maps_are_as_left()?;
+        if !same {
+            self.adopt()?;
+        }
+        self.others = others;
+        Ok(same)
+    }
+
+    fn maps_are_as_left(&mut self) -> Result<bool, ShaperError> {
+        for side in [&self.up, &self.down] {
+            if read_map(&mut self.nftables, &self.table, side.direction)? != side.map() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Everybody who has a class.
@@ -211,17 +230,21 @@ impl Shaper {
     fn adopt(&mut self) -> Result<(), ShaperError> {
         let mut strays = Vec::new();
         for side in [&mut self.up, &mut self.down] {
-            let mut map = BTreeMap::new();
-            let dump = self
-                .nftables
-                .dump(&classes::dump(&self.table, side.direction), |octets| map.extend(classes::decode(&octets)));
-            dump.map_err(Error::nftables("reading a map to classes"))?;
+            let map = read_map(&mut self.nftables, &self.table, side.direction)?;
             let stray = side.adopt(&mut self.tc, map)?;
             strays.extend(stray.into_iter().map(|ip| classes::delete(&self.table, side.direction, ip)));
         }
         self.nftables.transaction(&strays).map_err(Error::nftables("removing who has no class from a map"))?;
         Ok(())
     }
+}
+
+fn read_map(nftables: &mut Netlink, table: &str, direction: Direction) -> Result<BTreeMap<Ipv4Addr, u32>, Error> {
+    let mut map = BTreeMap::new();
+    nftables
+        .dump(&classes::dump(table, direction), |octets| map.extend(classes::decode(&octets)))
+        .map_err(Error::nftables("reading a map to classes"))?;
+    Ok(map)
 }
 
 /// Removes a gateway's trees from these interfaces, whoever made them; what waits in them is lost. Other trees stay.

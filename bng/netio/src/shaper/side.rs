@@ -88,6 +88,11 @@ impl Side {
         Err(ShaperError::Gone { interface: way.interface.clone() })
     }
 
+    /// Who is sent to which class.
+    pub fn map(&self) -> BTreeMap<Ipv4Addr, u32> {
+        self.held.iter().map(|(ip, held)| (*ip, tc::class_id(self.root, held.minor))).collect()
+    }
+
     pub fn holders(&self) -> impl Iterator<Item = Ipv4Addr> {
         self.held.keys().copied()
     }

@@ -14,11 +14,11 @@ use crate::{
 };
 
 /// On the host's loopback.
-const DESTINATION: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 1);
+pub const DESTINATION: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 1);
 const PORTAL: SocketAddrV4 = SocketAddrV4::new(PROTECTED, 8080);
 const PACKET: u64 = 128;
 
-fn with_garden() -> GateConfig {
+pub fn with_garden() -> GateConfig {
     let unpaid = WalledGarden {
         destinations: vec!["203.0.113.0/24".parse().unwrap(), "198.51.100.0/24".parse().unwrap()],
         dns_servers: vec![PROTECTED],
@@ -40,7 +40,7 @@ fn terms(garden: Option<&str>) -> Terms {
     Terms { garden: garden.map(str::to_owned), ..Terms::default() }
 }
 
-fn admit(garden: Option<&str>) -> Change {
+pub fn in_garden(garden: Option<&str>) -> Change {
     Change::Admit { ip: SUBSCRIBER, terms: terms(garden) }
 }
 
@@ -73,7 +73,7 @@ fn its_members_reach_the_garden_and_nothing_else() {
         listen(&bench, "host", address, name);
     }
     let (mut gate, _) = open(&bench, &with_garden());
-    gate.apply(&[admit(Some("unpaid"))]).unwrap();
+    gate.apply(&[in_garden(Some("unpaid"))]).unwrap();
     let answer = |address, port| ask(&bench, "subscriber", address, port);
 
     assert_eq!(up(&bench, DESTINATION, 5000), 3, "any protocol, any port");
@@ -104,7 +104,7 @@ fn leaving_a_garden_loses_no_count_and_no_flow_stays_behind() {
     let bench = bench();
     listen(&bench, "host", (PROTECTED, 8080), "portal");
     let (mut gate, _) = open(&bench, &with_garden());
-    gate.apply(&[admit(Some("unpaid"))]).unwrap();
+    gate.apply(&[in_garden(Some("unpaid"))]).unwrap();
     assert_eq!(up(&bench, DESTINATION, 5000), 3);
     assert_eq!(ask(&bench, "subscriber", HOST, 80).as_deref(), Some("portal"));
     assert!(flows(&bench) >= 2, "conntrack follows members");
@@ -139,7 +139,7 @@ fn leaving_a_garden_loses_no_count_and_no_flow_stays_behind() {
 fn members_are_adopted_and_a_garden_that_is_no_more_is_shut() {
     let bench = bench();
     let (mut gate, _) = open(&bench, &with_garden());
-    gate.apply(&[admit(Some("unpaid"))]).unwrap();
+    gate.apply(&[in_garden(Some("unpaid"))]).unwrap();
     drop(gate);
     assert_eq!((up(&bench, DESTINATION, 5000), up(&bench, HOST, 5000)), (3, 0), "the kernel goes on without us");
     let (mut gate, admitted) = bench.within("gateway", || Gate::open(&with_garden()).unwrap());
@@ -181,7 +181,7 @@ fn members_and_other_subscribers_do_not_meet() {
     };
     let (mut gate, _) = open(&bench, &config);
     gate.learn(&Routers::from([(HOST, mac_of(&bench, "host"))])).unwrap();
-    gate.apply(&[admit(None), Change::Admit { ip: HOST, terms: Terms::default() }]).unwrap();
+    gate.apply(&[in_garden(None), Change::Admit { ip: HOST, terms: Terms::default() }]).unwrap();
     let down = || send(&bench, "host", "subscriber", SUBSCRIBER, 5000, 3);
     assert_eq!((up(&bench, HOST, 5000), down()), (3, 3), "subscribers reach each other");
     let counters = gate.read(HOST).unwrap().unwrap().counters;

@@ -10,6 +10,7 @@ mod links;
 mod load;
 mod netns;
 mod reach;
+mod repair;
 mod shaper;
 mod source;
 mod survey;

@@ -9,7 +9,7 @@ use std::{
 };
 
 use lastmile_netio::{
-    gate::{Change, Gate, GateConfig, Terms},
+    gate::{Change, Commits, Gate, GateConfig, Terms},
     links::Links,
     ping::Pinger,
     shaper::{Shaper, ShaperConfig, ShaperError, Way},
@@ -62,7 +62,7 @@ fn open(bench: &Bench, classes: u16) -> (Gate, Shaper, ShaperConfig) {
 }
 
 fn reopen(bench: &Bench, config: &ShaperConfig) -> Result<Shaper, ShaperError> {
-    bench.within("gateway", || Shaper::open(config))
+    bench.within("gateway", || Shaper::open(config, &Commits::default()))
 }
 
 fn spawn(bench: &Bench, namespace: &str, line: &str) -> Child {
