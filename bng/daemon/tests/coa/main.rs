@@ -4,6 +4,7 @@
 mod bed;
 mod refused;
 mod sessions;
+mod shaped;
 mod source;
 
 use std::{net::UdpSocket, time::Duration};

@@ -8,6 +8,11 @@ use crate::netlink::{Attributes, Message, attribute};
 
 /// nft's number for its data type `classid`, so that `nft list` shows classes.
 const TYPE_CLASSID: u32 = 23;
+/// nft's own notes to a map, kind, length and value of each: keys are in network order (2), classes in the host's (1).
+const BYTE_ORDERS: [u8; 12] = {
+    let (key, data) = (2u32.to_ne_bytes(), 1u32.to_ne_bytes());
+    [0, 4, key[0], key[1], key[2], key[3], 1, 4, data[0], data[1], data[2], data[3]]
+};
 /// One more than a side has classes.
 const SIZE: u32 = 32_768;
 
@@ -30,6 +35,7 @@ pub fn declaration(table: &CStr, direction: Direction, id: u32) -> Message {
         .u32(sets::NFTA_SET_DATA_TYPE, TYPE_CLASSID)
         .u32(sets::NFTA_SET_DATA_LEN, 4)
         .u32(sets::NFTA_SET_ID, id)
+        .octets(sets::NFTA_SET_USERDATA, &BYTE_ORDERS)
         .nest(sets::NFTA_SET_DESC, Attributes::default().u32(sets::NFTA_SET_DESC_SIZE, SIZE));
     sets::message(libc::NFT_MSG_NEWSET, libc::NLM_F_CREATE | libc::NLM_F_ACK, attributes)
 }
