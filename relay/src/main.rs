@@ -13,10 +13,11 @@ use std::{fs, path::PathBuf};
 
 use anyhow::{Context, Result, anyhow};
 use clap::{Parser, Subcommand};
-use lastmile_types::relay::RelayConfig;
-use tokio::{
-    signal::unix::{SignalKind, signal},
-    task::{JoinSet, LocalSet},
+use lastmile_netio::links::Links;
+use lastmile_types::{MacAddr, relay::RelayConfig};
+use nix::sys::{
+    signal::{SigSet, Signal},
+    signalfd::{SfdFlags, SignalFd},
 };
 use tracing_subscriber::EnvFilter;
 
@@ -44,9 +45,7 @@ fn main() -> Result<()> {
     let filter = EnvFilter::try_from_env("LASTMILE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
     let Arguments { command: Command::Run { config: file } } = Arguments::parse();
-    let config = read(&file)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    LocalSet::new().block_on(&runtime, run(&config))
+    run(&read(&file)?)
 }
 
 fn read(file: &PathBuf) -> Result<RelayConfig> {
@@ -56,25 +55,20 @@ fn read(file: &PathBuf) -> Result<RelayConfig> {
     Ok(config)
 }
 
-async fn run(config: &RelayConfig) -> Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut report = signal(SignalKind::user_defined1())?;
-    let mut tasks = JoinSet::new();
-    let shell = Shell::start(config, &mut tasks).await?;
+fn run(config: &RelayConfig) -> Result<()> {
+    let signals = SigSet::from_iter([Signal::SIGTERM, Signal::SIGINT, Signal::SIGUSR1]);
+    signals.thread_block()?;
+    let signals = SignalFd::with_flags(&signals, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
+    let mut shell = Shell::open(config, mac(&config.lan.interface)?, signals)?;
     tracing::info!(router = config.router, ports = config.ports.len(), mode = ?config.mode, giaddr = %config.lan.address, "relaying");
-    loop {
-        tokio::select! {
-            _ = terminate.recv() => break,
-            _ = interrupt.recv() => break,
-            _ = report.recv() => tracing::info!(counters = shell.report(), "counters"),
-            Some(ended) = tasks.join_next() => {
-                ended??;
-                return Err(anyhow!("a receiver ended"));
-            }
-        }
-    }
+    shell.run()?;
     shell.prolong();
     tracing::info!(counters = shell.report(), "stopped");
     Ok(())
+}
+
+fn mac(interface: &str) -> Result<MacAddr> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let link = runtime.block_on(async { Links::open()?.get(interface).await })?;
+    Ok(link.ok_or_else(|| anyhow!("there is no interface {interface}"))?.mac)
 }

@@ -4,7 +4,10 @@
 //! bound, so no other frame is ever queued. Frames that this host sends are not seen. On a port of a bridge the frames of that
 //! port are seen, which is how the access router knows the port.
 
-use std::io;
+use std::{
+    io,
+    os::fd::{AsFd, BorrowedFd},
+};
 
 use nix::net::if_::if_nametoindex;
 use socket2::{Domain, Protocol, SockFilter, Socket, Type};
@@ -15,7 +18,7 @@ use crate::{
     sys::{self, Received},
 };
 
-/// The most frames that one [`Capture::recv`] returns.
+/// The most frames that are received at once.
 pub const BATCH: usize = sys::BATCH;
 /// The most octets kept of one frame; longer ones are marked as truncated.
 pub const FRAME: usize = 2048;
@@ -63,7 +66,13 @@ impl Batch {
         Self { buffer: vec![0; BATCH * FRAME], received: [Received::default(); BATCH], count: 0 }
     }
 
-    /// The frames of the last [`Capture::recv`], in the order of their arrival.
+    fn fill(&mut self, socket: &Socket) -> io::Result<usize> {
+        self.count = 0;
+        self.count = sys::recvmmsg(socket, &mut self.buffer, FRAME, &mut self.received)?;
+        Ok(self.count)
+    }
+
+    /// The frames that were received last, in the order of their arrival.
     pub fn frames(&self) -> impl Iterator<Item = Captured<'_>> {
         self.buffer.chunks_exact(FRAME).zip(&self.received).take(self.count).map(|(room, received)| Captured {
             bytes: &room[..received.length.min(FRAME)],
@@ -73,13 +82,13 @@ impl Batch {
     }
 }
 
-/// A capturing socket on one interface. Needs CAP_NET_RAW and a tokio runtime.
+/// A capturing socket on one interface that never waits. Needs CAP_NET_RAW.
 #[derive(Debug)]
-pub struct Capture {
-    socket: AsyncFd<Socket>,
+pub struct Tap {
+    socket: Socket,
 }
 
-impl Capture {
+impl Tap {
     /// Starts capturing.
     pub fn open(interface: &str, filter: Filter) -> Result<Self, Error> {
         let index = index_of(interface)?;
@@ -93,25 +102,48 @@ impl Capture {
         // All protocols, not only IPv4: a bridge takes its ports' frames away before the taps of one protocol see them.
         sys::bind_packet(&socket, index, libc::ETH_P_ALL as u16)
             .map_err(Error::socket("binding the capture socket"))?;
+        Ok(Self { socket })
+    }
+
+    /// Takes the frames that are there, at most [`BATCH`]; `WouldBlock` when there are none. `ENETDOWN` is returned once when the
+    /// interface goes down; the socket stays usable.
+    pub fn receive(&self, batch: &mut Batch) -> io::Result<usize> {
+        batch.fill(&self.socket)
+    }
+}
+
+/// Readable when frames are there.
+impl AsFd for Tap {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+/// A [`Tap`] that is waited for. Needs a tokio runtime.
+#[derive(Debug)]
+pub struct Capture {
+    socket: AsyncFd<Socket>,
+}
+
+impl Capture {
+    /// Starts capturing.
+    pub fn open(interface: &str, filter: Filter) -> Result<Self, Error> {
+        let Tap { socket } = Tap::open(interface, filter)?;
         let socket = sys::register(socket).map_err(Error::socket("registering the capture socket"))?;
         Ok(Self { socket })
     }
 
-    /// Waits for frames, then takes all that are there, at most [`BATCH`]. `ENETDOWN` is returned once when the interface goes
-    /// down; the socket stays usable. Cancel safe.
+    /// Waits for frames, then takes all that are there, at most [`BATCH`]. `ENETDOWN` as from [`Tap::receive`]. Cancel safe.
     pub async fn recv(&self, batch: &mut Batch) -> io::Result<usize> {
-        batch.count = 0;
         loop {
             let mut ready = self.socket.readable().await?;
-            let taken =
-                ready.try_io(|socket| sys::recvmmsg(socket.get_ref(), &mut batch.buffer, FRAME, &mut batch.received));
-            if let Ok(taken) = taken {
-                batch.count = taken?;
-                if batch.count < BATCH {
+            if let Ok(taken) = ready.try_io(|socket| batch.fill(socket.get_ref())) {
+                let count = taken?;
+                if count < BATCH {
                     // The queue is empty: the next frame says so by itself, and the kernel need not be asked in vain.
                     ready.clear_ready();
                 }
-                return Ok(batch.count);
+                return Ok(count);
             }
         }
     }
@@ -124,23 +156,47 @@ impl Capture {
 
 /// Sends whole Ethernet frames out of one interface (a bridge port included). Needs CAP_NET_RAW.
 #[derive(Debug)]
-pub struct FrameSender {
-    socket: Socket,
-}
+pub struct FrameSender(PortSender);
 
 impl FrameSender {
-    /// Binds to the interface.
+    /// Looks the interface up.
     pub fn open(interface: &str) -> Result<Self, Error> {
-        let index = index_of(interface)?;
-        let socket = packet_socket()?;
-        sys::bind_packet(&socket, index, 0).map_err(Error::socket("binding the sending socket"))?;
-        Ok(Self { socket })
+        PortSender::open(&[interface]).map(Self)
     }
 
     /// Hands the frames to the kernel in order; returns how many it took (fewer when its queue is full). Never blocks.
     pub fn send(&self, frames: &[impl AsRef<[u8]>]) -> io::Result<usize> {
+        self.0.send_each(frames, |frame| (0, frame.as_ref()))
+    }
+}
+
+/// Sends whole Ethernet frames, each out of one of several interfaces, with one call for all. Needs CAP_NET_RAW.
+#[derive(Debug)]
+pub struct PortSender {
+    socket: Socket,
+    ports: Vec<libc::sockaddr_ll>,
+}
+
+impl PortSender {
+    /// Looks the interfaces up.
+    pub fn open(interfaces: &[impl AsRef<str>]) -> Result<Self, Error> {
+        let port = |interface: &str| {
+            sys::packet_address(index_of(interface)?, 0).map_err(Error::socket("opening a packet socket"))
+        };
+        let ports = interfaces.iter().map(|interface| port(interface.as_ref())).collect::<Result<_, _>>()?;
+        Ok(Self { socket: packet_socket()?, ports })
+    }
+
+    /// As [`FrameSender::send`], each frame out of the interface at its place in what was opened. One that the kernel refuses ends it
+    /// there; sent again as the first, it gives the kernel's error.
+    pub fn send(&self, frames: &[(usize, impl AsRef<[u8]>)]) -> io::Result<usize> {
+        self.send_each(frames, |(place, frame)| (*place, frame.as_ref()))
+    }
+
+    fn send_each<T>(&self, frames: &[T], split: impl Fn(&T) -> (usize, &[u8])) -> io::Result<usize> {
         send_in_batches(frames.len(), |from| {
-            sys::sendmmsg(&self.socket, frames[from..].iter().take(BATCH).map(|frame| (frame.as_ref(), None)))
+            let batch = frames[from..].iter().take(BATCH).map(&split);
+            sys::sendmmsg(&self.socket, batch.map(|(place, frame)| (frame, Some(self.ports[place]))))
         })
     }
 }

@@ -3,7 +3,7 @@
 use std::{io, mem, os::fd::AsRawFd, ptr};
 
 use socket2::Socket;
-use tokio::io::unix::AsyncFd;
+use tokio::io::{Interest, unix::AsyncFd};
 
 /// The most datagrams of one call.
 pub const BATCH: usize = 64;
@@ -28,11 +28,11 @@ fn check(result: libc::c_int) -> io::Result<usize> {
     usize::try_from(result).map_err(|_| io::Error::last_os_error())
 }
 
-/// Registers a socket with tokio's reactor.
+/// Registers a socket with tokio's reactor, to be read from: that it can be written to wakes nobody.
 pub fn register(socket: Socket) -> io::Result<AsyncFd<Socket>> {
     // SAFETY: a Socket owns its descriptor, returns the same one every time, and keeps it open until it is dropped, which
     // AsyncFd does after deregistering it; nobody here hands out the inner value.
-    unsafe { AsyncFd::register(socket) }.map_err(io::Error::from)
+    unsafe { AsyncFd::register_with_interest(socket, Interest::READABLE) }.map_err(io::Error::from)
 }
 
 /// Receives at most [`BATCH`] datagrams without waiting; `rooms` cuts `buffer` into pieces of that many octets.
@@ -87,17 +87,20 @@ fn auxdata_status(header: &libc::msghdr) -> u32 {
     unsafe { ptr::read_unaligned(libc::CMSG_DATA(message).cast::<libc::tpacket_auxdata>()) }.tp_status
 }
 
+/// A C structure that the kernel takes as a socket's address.
+pub trait Address: Copy {}
+impl Address for libc::sockaddr_in {}
+impl Address for libc::sockaddr_ll {}
+
 /// Sends datagrams without waiting and returns how many were taken; `address` of each goes with it. At most [`BATCH`].
-pub fn sendmmsg<'a>(
+pub fn sendmmsg<'a, A: Address>(
     fd: &impl AsRawFd,
-    datagrams: impl Iterator<Item = (&'a [u8], Option<libc::sockaddr_in>)>,
+    datagrams: impl Iterator<Item = (&'a [u8], Option<A>)>,
 ) -> io::Result<usize> {
+    let mut addresses = [None; BATCH];
     // SAFETY: these are plain C structures for which all zeroes is a valid value.
-    let (mut addresses, mut iovecs, mut headers): (
-        [libc::sockaddr_in; BATCH],
-        [libc::iovec; BATCH],
-        [libc::mmsghdr; BATCH],
-    ) = unsafe { (mem::zeroed(), mem::zeroed(), mem::zeroed()) };
+    let (mut iovecs, mut headers): ([libc::iovec; BATCH], [libc::mmsghdr; BATCH]) =
+        unsafe { (mem::zeroed(), mem::zeroed()) };
     let mut count = 0;
     for (((bytes, to), address), (iovec, header)) in
         datagrams.zip(&mut addresses).zip(iovecs.iter_mut().zip(&mut headers))
@@ -106,10 +109,10 @@ pub fn sendmmsg<'a>(
         iovec.iov_len = bytes.len();
         header.msg_hdr.msg_iov = iovec;
         header.msg_hdr.msg_iovlen = 1;
-        if let Some(to) = to {
-            *address = to;
-            header.msg_hdr.msg_name = ptr::from_mut(address).cast();
-            header.msg_hdr.msg_namelen = mem::size_of::<libc::sockaddr_in>() as u32;
+        *address = to;
+        if let Some(to) = address {
+            header.msg_hdr.msg_name = ptr::from_mut(to).cast();
+            header.msg_hdr.msg_namelen = mem::size_of::<A>() as u32;
         }
         count += 1;
     }
@@ -157,14 +160,20 @@ pub fn packet_drops(fd: &impl AsRawFd) -> io::Result<u32> {
 
 /// Binds a packet socket to an interface. Protocol 0 receives nothing.
 pub fn bind_packet(fd: &impl AsRawFd, index: u32, protocol: u16) -> io::Result<()> {
-    // SAFETY: sockaddr_ll is a plain C structure for which all zeroes is a valid value.
-    let mut address: libc::sockaddr_ll = unsafe { mem::zeroed() };
-    address.sll_family = libc::AF_PACKET as u16;
-    address.sll_protocol = protocol.to_be();
-    address.sll_ifindex = i32::try_from(index).map_err(io::Error::other)?;
+    let address = packet_address(index, protocol)?;
     // SAFETY: the address outlives the call and its size is given.
     let result = unsafe {
         libc::bind(fd.as_raw_fd(), ptr::from_ref(&address).cast(), mem::size_of_val(&address) as libc::socklen_t)
     };
     check(result).map(|_| ())
+}
+
+/// An interface, and what is received from it; 0 = nothing.
+pub fn packet_address(index: u32, protocol: u16) -> io::Result<libc::sockaddr_ll> {
+    // SAFETY: sockaddr_ll is a plain C structure for which all zeroes is a valid value.
+    let mut address: libc::sockaddr_ll = unsafe { mem::zeroed() };
+    address.sll_family = libc::AF_PACKET as u16;
+    address.sll_protocol = protocol.to_be();
+    address.sll_ifindex = i32::try_from(index).map_err(io::Error::other)?;
+    Ok(address)
 }
