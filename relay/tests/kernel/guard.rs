@@ -7,7 +7,7 @@ use std::{
 
 use nix::sys::signal::Signal;
 
-use crate::bench::{Bench, SERVER, wait};
+use crate::bench::{Bench, SERVER, text, wait};
 
 const STRANGER: &str = "02:00:00:00:00:99";
 
@@ -95,6 +95,27 @@ fn only_what_was_leased_passes(mut bench: Bench) {
     bench.signal(client, Signal::SIGTERM);
     wait("the release", || !bench.output("router", "nft list set netdev lastmile_relay bindings").contains("elements"));
     assert!(!bench.reaches("sub1", address), "released");
+}
+
+#[test]
+fn a_client_finds_out_that_somebody_has_his_address() {
+    let mut bench = Bench::new();
+    bench.ip("router", "addr add 100.64.1.10/32 dev lan0");
+    bench.kea();
+    bench.relay();
+    let script = bench.script("sub1");
+    bench.start("sub1", "udhcpc", &["-f", "-a", "-A", "1", "-i", "eth0", "-s", text(&script)]);
+    assert_eq!(bench.bound("sub1"), "100.64.1.11", "{}", bench.log("sub1"));
+    assert!(bench.log("sub1").contains("declining"), "{}", bench.log("sub1"));
+    let bindings = bench.output("router", "nft list set netdev lastmile_relay bindings");
+    assert!(bindings.contains("100.64.1.11 ") && !bindings.contains("100.64.1.10 "), "{bindings}");
+    assert!(bench.reaches("sub1", Ipv4Addr::new(100, 64, 1, 11)));
+    // He may ask for his own address, and for no other: the router has both.
+    bench.ip("router", "addr add 100.64.1.11/32 dev lan0");
+    let taken = |address: &str| {
+        bench.output("sub1", &format!("busybox arping -D -I eth0 -c 1 -w 1 {address}")).contains("reply from")
+    };
+    assert!(taken("100.64.1.11") && !taken("100.64.1.1"));
 }
 
 #[test]

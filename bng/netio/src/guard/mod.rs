@@ -2,8 +2,9 @@
 //!
 //! One nftables table of the router's own, family netdev, stands at the ports' ingress: before the bridge learns a MAC and before
 //! anything is routed, but behind the taps, so a [`crate::capture::Capture`] sees what is dropped here. DHCP never passes: the
-//! relay has its copy and is the only way for it; an uplink in the same bridge is closed to DHCP likewise. Everything else passes when the set `bindings` holds the port with the frame's
-//! source address and MAC, ARP alike; what cannot be checked (IPv6, other protocols) does not pass.
+//! relay has its copy and is the only way for it; an uplink in the same bridge is closed to DHCP likewise. Everything else passes
+//! when the set `bindings` holds the port with the frame's source address and MAC, ARP alike, and a probe for the address that is
+//! bound; what cannot be checked (IPv6, other protocols) does not pass.
 //!
 //! The set's elements carry the lease's end, so the kernel forgets a binding by itself, and they outlive the process:
 //! [`Guard::open`] adopts them and replaces the rules around them in one transaction.

@@ -54,16 +54,26 @@ enum Term {
     Dhcp,
     /// Port, IPv4 source and Ethernet source are bound.
     SourceBound,
-    /// Port, ARP's sender address and the Ethernet source are bound.
-    ArpFrameBound,
-    /// Port, ARP's sender address and sender MAC are bound.
-    ArpSenderBound,
+    /// ARP's sender says no address (RFC 5227 §1.1: a probe).
+    ArpProbe,
+    /// Port, this address of ARP's and the Ethernet source are bound.
+    ArpFrameBound(ArpAddress),
+    /// Port, this address of ARP's and the sender's MAC are bound.
+    ArpSenderBound(ArpAddress),
     Count(&'static str),
     Accept,
     Drop,
 }
 
-use Term::{Accept, ArpFrameBound, ArpSenderBound, Count, Dhcp, Drop, Protocol, SourceBound};
+/// Where an ARP packet has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ArpAddress {
+    Sender = 14,
+    Target = 24,
+}
+
+use ArpAddress::{Sender, Target};
+use Term::{Accept, ArpFrameBound, ArpProbe, ArpSenderBound, Count, Dhcp, Drop, Protocol, SourceBound};
 
 /// What applies to a frame from a subscriber's port.
 fn from_port(enforce: bool) -> Vec<Vec<Term>> {
@@ -73,7 +83,9 @@ fn from_port(enforce: bool) -> Vec<Vec<Term>> {
             vec![Protocol(libc::ETH_P_IP), SourceBound, Accept],
             vec![Protocol(libc::ETH_P_IP), Count("ipv4"), Drop],
             // Both: the router's neighbour table takes the sender's MAC, a bridge's the frame's.
-            vec![Protocol(libc::ETH_P_ARP), ArpFrameBound, ArpSenderBound, Accept],
+            vec![Protocol(libc::ETH_P_ARP), ArpFrameBound(Sender), ArpSenderBound(Sender), Accept],
+            // A client asks whether anybody has what was leased to him (RFC 2131 §3.1); nobody learns anything of it.
+            vec![Protocol(libc::ETH_P_ARP), ArpProbe, ArpFrameBound(Target), ArpSenderBound(Target), Accept],
             vec![Protocol(libc::ETH_P_ARP), Count("arp"), Drop],
             vec![Count("other"), Drop],
         ]);
@@ -213,8 +225,16 @@ fn expressions(term: &Term) -> Vec<Attributes> {
             compare(libc::NFT_CMP_LTE, &68u16.to_be_bytes()),
         ],
         SourceBound => bound(payload(NETWORK, 12, 4, KEY_ADDRESS), payload(FRAME, 6, 6, KEY_MAC)),
-        ArpFrameBound => bound(payload(NETWORK, 14, 4, KEY_ADDRESS), payload(FRAME, 6, 6, KEY_MAC)),
-        ArpSenderBound => bound(payload(NETWORK, 14, 4, KEY_ADDRESS), payload(NETWORK, 8, 6, KEY_MAC)),
+        ArpProbe => {
+            let sender = payload(NETWORK, Sender as u32, 4, libc::NFT_REG_1);
+            vec![sender, compare(libc::NFT_CMP_EQ, &[0; 4])]
+        }
+        ArpFrameBound(address) => {
+            bound(payload(NETWORK, *address as u32, 4, KEY_ADDRESS), payload(FRAME, 6, 6, KEY_MAC))
+        }
+        ArpSenderBound(address) => {
+            bound(payload(NETWORK, *address as u32, 4, KEY_ADDRESS), payload(NETWORK, 8, 6, KEY_MAC))
+        }
         Count(name) => {
             vec![expression("objref", Attributes::default().u32(1, NFT_OBJECT_COUNTER).text(2, name))]
         }
@@ -262,12 +282,22 @@ impl fmt::Display for Term {
             Protocol(protocol) => write!(f, "meta protocol {protocol:#06x}"),
             Dhcp => f.write_str("udp dport 67-68"),
             SourceBound => f.write_str("iifname . ip saddr . ether saddr @bindings"),
-            ArpFrameBound => f.write_str("iifname . arp saddr ip . ether saddr @bindings"),
-            ArpSenderBound => f.write_str("iifname . arp saddr ip . arp saddr ether @bindings"),
+            ArpProbe => f.write_str("arp saddr ip 0.0.0.0"),
+            ArpFrameBound(address) => write!(f, "iifname . arp {address} ip . ether saddr @bindings"),
+            ArpSenderBound(address) => write!(f, "iifname . arp {address} ip . arp saddr ether @bindings"),
             Count(name) => write!(f, "counter name {name}"),
             Accept => f.write_str("accept"),
             Drop => f.write_str("drop"),
         }
+    }
+}
+
+impl fmt::Display for ArpAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Sender => "saddr",
+            Target => "daddr",
+        })
     }
 }
 
