@@ -95,6 +95,11 @@ impl Routers {
 }
 
 impl Machine {
+    /// All that are known, in the order of their names.
+    pub fn routers(&self) -> impl Iterator<Item = &Router> {
+        self.routers.known.values().map(|(_, router)| router)
+    }
+
     /// Where a router relays from, if it is known.
     pub(crate) fn giaddr_of(&self, router: &str) -> Option<Ipv4Addr> {
         self.routers.known.get(router).map(|(_, router)| router.giaddr)

@@ -50,6 +50,9 @@ pub struct BngStatus {
     /// access router that sent them, and `unknown` for frames of no known router or of nobody on the link.
     #[serde(default, skip_serializing_if = "is_default")]
     pub spoofed: BTreeMap<String, u64>,
+    /// Access routers by name: whether each shows life.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub routers: BTreeMap<String, bool>,
     /// How sessions and the DHCP server's leases differed.
     #[serde(default)]
     pub leases: LeaseDrift,

@@ -68,6 +68,10 @@ fn render(status: &BngStatus) -> String {
     for (router, count) in &status.spoofed {
         let _ = writeln!(text, "lastmile_bng_spoofed_packets_total{{router=\"{router}\"}} {count}");
     }
+    family(&mut text, "lastmile_bng_router_alive", "gauge", "1 = the access router answers, or relayed DHCP lately.");
+    for (router, alive) in &status.routers {
+        let _ = writeln!(text, "lastmile_bng_router_alive{{router=\"{}\"}} {}", label(router), u8::from(*alive));
+    }
     servers(&mut text, &status.dhcp_servers);
     radius::render(&mut text, &status.radius_servers);
     coa(&mut text, &status.coa);
@@ -132,6 +136,11 @@ fn coa(text: &mut String, answered: &BTreeMap<String, BTreeMap<String, u64>>) {
             let _ = writeln!(text, "lastmile_bng_coa_requests_total{{{labels}}} {count}");
         }
     }
+}
+
+/// A router's name is printable, and else whatever its circuit-ids begin with.
+fn label(value: &str) -> String {
+    value.replace('\\', r"\\").replace('"', r#"\""#)
 }
 
 pub(super) fn family(text: &mut String, name: &str, kind: &str, help: &str) {
