@@ -105,13 +105,16 @@ impl Machine {
             _ => {}
         }
         let edit = self.towards_server(&path);
+        // An INFORM is answered to the client itself, past the relay and as if there was none (RFC 2131 §4.3.5).
+        let inform = message.kind == DhcpKind::Inform;
+        let straight = inform && self.holds(&key, message.ciaddr);
         let exchange = Exchange {
-            to: self.way_back(&path),
+            to: if straight { self.way_to_holder(message) } else { self.way_back(&path) },
             attachment: key.attachment,
             path,
             hostname: message.hostname.clone(),
             address: address_of(message),
-            inform: message.kind == DhcpKind::Inform,
+            inform,
         };
         self.pass_on(now, message, exchange, edit, effects);
     }

@@ -187,6 +187,31 @@ fn a_renewal_goes_on_with_giaddr_and_option_82_and_comes_back_without() {
 }
 
 #[test]
+fn an_inform_that_a_relay_passed_on_is_answered_to_who_has_the_address() {
+    let mut world = World::new();
+    world.online(1, IP, 1);
+    let ack = |world: &World| DhcpMessage {
+        ciaddr: address(IP),
+        yiaddr: [0; 4].into(),
+        giaddr: [0; 4].into(),
+        lease_seconds: None,
+        ..world.server(DhcpKind::Ack, 0, 1)
+    };
+    for (ciaddr, to) in
+        [(address(IP), Destination::Client(address(IP))), (address(IP + 1), Destination::Relay(world::GIADDR))]
+    {
+        world.next_xid();
+        world.dhcp(DhcpMessage { ciaddr, ..world.client(DhcpKind::Inform, 1, 1) });
+        assert!(
+            matches!(&world.actions[..], [Action::ToServer { server: KEA, edit }] if edit.giaddr == Some(world::GIADDR))
+        );
+        world.dhcp(ack(&world));
+        assert!(matches!(&world.actions[..], [Action::Reply { from: KEA, to: sent, .. }] if *sent == to));
+    }
+    assert_eq!(world.kinds(), ["ROUTER_UPDATE", "SESSION_START", "POLICY_APPLY"], "and nothing comes of it");
+}
+
+#[test]
 fn nobody_ends_or_prolongs_a_strangers_session() {
     let mut world = World::new();
     world.online(1, IP, 1);
