@@ -1,7 +1,7 @@
 //! What the RADIUS server orders: FreeRADIUS' radclient, from the services' node, to the gateway's port 3799.
 
 use crate::{
-    causes,
+    causes, dhcp,
     lab::{EDGE, Lab, ensure, eventually},
 };
 
@@ -34,7 +34,7 @@ pub fn filter_id_changes_live(lab: &Lab) -> Result<(), String> {
     ensure(answer.contains("Error-Cause = Invalid-Attribute-Value"), || answer.clone())
 }
 
-/// A subscriber is disconnected, is in the history with its cause, and comes back through DISCOVER.
+/// A subscriber is disconnected, is in the history with its cause, and hears of it at his next renewal.
 pub fn disconnects(lab: &Lab) -> Result<(), String> {
     let session = lab.session_of("line-04")?;
     let address = session["status"]["ip"].as_str().ok_or_else(|| format!("no address in {session:#}"))?;
@@ -44,8 +44,5 @@ pub fn disconnects(lab: &Lab) -> Result<(), String> {
     causes::lease_kept(lab, &session)?;
     let again = radclient(lab, "disconnect", &format!("Framed-IP-Address = {address}"))?;
     ensure(again.contains("Error-Cause = Session-Context-Not-Found"), || again.clone())?;
-    // The client would hear of it at its renewal; its user pulls the plug first.
-    lab.run(&["subscriber", "stop", "sub-04"])?;
-    lab.run(&["subscriber", "start", "sub-04"])?;
-    eventually(60, || lab.session_of("line-04")).map(drop)
+    dhcp::sent_back(lab, "sub-04", &session)
 }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::{
-    causes, end,
+    causes, dhcp, end,
     gateway::octets,
     kubernetes::condition,
     lab::{EDGE, Lab, ensure, eventually},
@@ -72,7 +72,8 @@ pub fn delete_session(lab: &Lab) -> Result<(), String> {
     let name = session["metadata"]["name"].as_str().unwrap_or_default();
     lab.kubectl(&format!("delete session {name} -n {EDGE} --wait=false"))?;
     causes::ended(lab, "bng-01", &session, "Admin-Reset", 20)?;
-    causes::lease_kept(lab, &session)
+    causes::lease_kept(lab, &session)?;
+    dhcp::sent_back(lab, "sub-02", &session)
 }
 
 pub fn delete_bng(lab: &Lab) -> Result<(), String> {

@@ -7,6 +7,7 @@
 mod bridged;
 mod causes;
 mod coa;
+mod dhcp;
 mod end;
 mod gateway;
 mod kubernetes;
@@ -15,6 +16,7 @@ mod life;
 mod policy;
 mod record;
 mod restart;
+mod routers;
 mod shape;
 mod trust;
 
@@ -54,11 +56,16 @@ const CHECKS: &[(&str, Check)] = &[
     ("a_second_lab_is_refused", restart::second_lab),
     ("kubectl_get_sessions_watches", kubernetes::watch),
     ("accounting_follows_the_counters", life::interim),
+    ("a_renewal_and_a_rebind_prolong_the_session", dhcp::renewals),
+    ("an_inform_is_answered_and_changes_nothing", dhcp::inform),
+    ("a_router_dies_and_comes_back", routers::dies_and_comes_back),
     ("coa_changes_the_policy_of_a_live_session", coa::filter_id_changes_live),
     ("a_disconnect_request_ends_a_session", coa::disconnects),
     ("a_release_moves_the_session_to_history", life::release),
     ("kubectl_delete_session_disconnects", life::delete_session),
     ("an_undeclared_router_is_not_served_where_only_declared_ones_are", trust::listed_only),
+    ("a_declined_address_is_another_session", dhcp::decline),
+    ("a_lease_that_is_gone_from_kea_ends_its_session", dhcp::lease_gone),
     ("a_lease_that_runs_out_is_lost_carrier", causes::lease_runs_out),
     ("another_device_preempts_the_port", causes::another_device),
     ("another_address_is_another_session", causes::another_address),
