@@ -1,9 +1,10 @@
 //! Kea asked: page by page at every pass, and about one address when the machine wants to know.
 //!
 //! One request is under way at any time, with a pause between pages: Kea stops serving DHCP while it lists leases. What follows
-//! from its answers is the machine's business; that it gave none is an answer too.
+//! from its answers is the machine's business; that it gave none is an answer too. How often Kea lists leases depends on the time
+//! alone, however many clients ask for what.
 
-use std::{net::Ipv4Addr, sync::Arc, time::Duration};
+use std::{mem, net::Ipv4Addr, sync::Arc, time::Duration};
 
 use ipnet::Ipv4Net;
 use lastmile_session::{Input, KeaLease, LeaseAnswer, LeasePage};
@@ -28,7 +29,7 @@ const EVERY: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(200);
 /// After a page that did not come: so soon after Kea is back a pass begins.
 const RETRY: Duration = Duration::from_secs(5);
-/// A renewal without session starts a pass so soon, once for any number of them.
+/// A renewal without session begins a pass so soon.
 const SOON: Duration = Duration::from_secs(5);
 /// Leases a page.
 const LIMIT: usize = 1000;
@@ -62,6 +63,27 @@ struct Pass {
     leases: usize,
 }
 
+/// When the next page is wanted.
+#[derive(Debug)]
+struct Due {
+    at: Instant,
+    /// The pass that is next, or under way, is before its time.
+    early: bool,
+    /// The last one was: the next is not.
+    early_before: bool,
+}
+
+/// What became of a page that was due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    /// The pass goes on.
+    More,
+    /// The pass is over, or there is nothing to compare.
+    Done,
+    /// No page came; the pass begins again.
+    Failed,
+}
+
 /// The task.
 pub struct Leases {
     /// Followed.
@@ -78,27 +100,31 @@ impl Leases {
     /// Runs until the driver is gone.
     pub async fn run(mut self) {
         let mut kea = self.client();
-        let (mut pass, mut next) = (None, Instant::now());
+        let (mut pass, mut due) = (None, Due::at(Instant::now()));
         loop {
+            // A page before what is asked: each is followed by a pause, so neither keeps the other waiting for long.
             tokio::select! {
                 biased;
                 changed = self.config.changed() => {
                     if changed.is_err() {
                         return;
                     }
-                    (kea, pass, next) = (self.client(), None, Instant::now());
+                    (kea, pass, due) = (self.client(), None, Due::at(Instant::now()));
+                }
+                () = sleep_until(due.at) => {
+                    let step = self.step(kea.as_ref(), &mut pass).await;
+                    due.stepped(Instant::now(), step);
                 }
                 asked = self.asked.recv() => match asked {
                     None => return,
                     Some(Ask::Delete { ip, mac }) => delete(kea.as_ref(), ip, mac).await,
                     Some(Ask::Lease { ip, renewal }) => {
                         self.answer(kea.as_ref(), ip).await;
-                        if renewal && pass.is_none() {
-                            next = next.min(Instant::now() + SOON);
+                        if renewal {
+                            due.missed(Instant::now());
                         }
                     }
                 },
-                () = sleep_until(next) => next = Instant::now() + self.step(kea.as_ref(), &mut pass).await,
             }
         }
     }
@@ -123,19 +149,19 @@ impl Leases {
         let _ = self.inputs.send(Input::Lease { ip, answer }); // the driver may be gone
     }
 
-    /// One page; how long until the next.
-    async fn step(&self, kea: Option<&KeaClient>, pass: &mut Option<Pass>) -> Duration {
-        let Some(kea) = kea else { return EVERY };
+    /// One page.
+    async fn step(&self, kea: Option<&KeaClient>, pass: &mut Option<Pass>) -> Step {
+        let Some(kea) = kea else { return Step::Done };
         let Some(mut current) = pass
             .take()
             .or_else(|| Pass::begin(self.config.borrow().bng.pools.iter().map(|pool| pool.prefix).collect()))
         else {
-            return EVERY;
+            return Step::Done;
         };
         match kea.leases(current.from, LIMIT).await {
             Err(error) => {
                 let _ = self.findings.send(finding(&error));
-                RETRY
+                Step::Failed
             }
             Ok(page) => {
                 let page = current.page(&page);
@@ -143,13 +169,37 @@ impl Leases {
                 let _ = self.inputs.send(Input::Leases(page));
                 if !last {
                     *pass = Some(current);
-                    return PAUSE;
+                    return Step::More;
                 }
                 let message = format!("all {} active leases within the pools are compared", current.leases);
                 let _ = self.findings.send(Finding::good("LeasesReconciled", "Compared", message));
-                EVERY
+                Step::Done
             }
         }
+    }
+}
+
+impl Due {
+    fn at(at: Instant) -> Self {
+        Self { at, early: false, early_before: false }
+    }
+
+    /// A client renews what has no session: others may have been missed too. Of two passes in turn one at most is early.
+    fn missed(&mut self, now: Instant) {
+        if now + SOON < self.at && !self.early_before {
+            (self.at, self.early) = (now + SOON, true);
+        }
+    }
+
+    fn stepped(&mut self, now: Instant, step: Step) {
+        self.at = match step {
+            Step::More => now + PAUSE,
+            Step::Failed => now + RETRY,
+            Step::Done => {
+                self.early_before = mem::take(&mut self.early);
+                now + EVERY
+            }
+        };
     }
 }
 
@@ -250,6 +300,47 @@ mod tests {
         assert_eq!((pages.len(), count), (1, 0));
         assert!(pages[0].first && pages[0].last);
         assert!(Pass::begin(Vec::new()).is_none());
+    }
+
+    /// When passes end in an hour in which renewals without sessions come so often; each pass has three pages.
+    fn passes(renewals_every: Option<Duration>) -> Vec<Duration> {
+        let begin = Instant::now();
+        let end = begin + Duration::from_secs(3600);
+        let (mut due, mut page, mut ends) = (Due::at(begin), 0, Vec::new());
+        let mut renewal = renewals_every.map(|every| begin + every);
+        loop {
+            let now = renewal.map_or(due.at, |renewal| renewal.min(due.at));
+            if now > end {
+                return ends;
+            } else if now == due.at {
+                page += 1;
+                let step = if page % 3 == 0 { Step::Done } else { Step::More };
+                due.stepped(now, step);
+                ends.extend((step == Step::Done).then(|| now - begin));
+            } else {
+                due.missed(now);
+                renewal = renewals_every.map(|every| now + every);
+            }
+        }
+    }
+
+    #[test]
+    fn how_many_passes_there_are_is_a_matter_of_time() {
+        let quiet = passes(None);
+        assert_eq!(quiet.len(), 60, "{quiet:?}");
+        for every in [1, 10, 1_000, 20_000] {
+            let ends = passes(Some(Duration::from_millis(every)));
+            assert!((61..=2 * 60).contains(&ends.len()), "{every} ms: {} passes", ends.len());
+            // One for all who renew after a pass, and then one in its time.
+            let between: Vec<_> = ends.windows(2).map(|pair| pair[1] - pair[0]).collect();
+            assert!(between.iter().step_by(2).all(|gap| *gap < EVERY), "{every} ms: {between:?}");
+            assert!(between.iter().skip(1).step_by(2).all(|gap| *gap >= EVERY), "{every} ms: {between:?}");
+        }
+        let begin = Instant::now();
+        let mut due = Due::at(begin);
+        due.stepped(begin, Step::Failed);
+        due.missed(begin);
+        assert_eq!(due.at, begin + RETRY, "it is tried again as soon as that");
     }
 
     #[test]

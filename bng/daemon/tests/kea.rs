@@ -1,15 +1,27 @@
 //! Kea's lease commands against a real Kea. Run under `lab services --`.
 
-use std::net::Ipv4Addr;
+#[allow(dead_code)] // only its configuration is wanted here
+mod node;
 
-use lastmile_bng::{dhcp_io, kea::KeaClient, kea_lease};
+use std::{net::Ipv4Addr, path::PathBuf, sync::Arc, time::Instant};
+
+use lastmile_bng::{
+    config::Config,
+    dhcp_io,
+    kea::KeaClient,
+    kea_lease,
+    leases::{Ask, Leases},
+    radius::{RateError, Settings},
+};
 use lastmile_netio::{
     capture::{Batch, Capture, Filter},
     rawip::RawIp,
 };
-use lastmile_session::{DhcpKind, PROBE_MAC, Side};
+use lastmile_session::{DhcpKind, Input, PROBE_MAC, Side};
 use lastmile_types::config::{Kea, KeaForm};
+use rustls::{ServerConfig, server::ResolvesServerCertUsingSni};
 use serde_json::{Value, json};
+use tokio::sync::{mpsc, watch};
 
 fn endpoint() -> String {
     std::env::var("LASTMILE_TEST_KEA").expect("LASTMILE_TEST_KEA is not set: run this under `lab services --`")
@@ -94,4 +106,42 @@ async fn a_probe_is_answered_and_leases_nothing() {
     assert_eq!((answer.chaddr, answer.source_ip), (PROBE_MAC, server));
     assert_eq!((answer.destination_ip, answer.server_id), (gateway, Some(server)));
     assert_eq!(kea.leases(Ipv4Addr::UNSPECIFIED, 10).await.unwrap(), Vec::<Value>::new());
+}
+
+#[tokio::test]
+async fn a_queue_of_questions_delays_no_page_and_makes_one_pass() {
+    const QUESTIONS: usize = 2_000;
+    let _alone = ALONE.lock().await;
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let (_config, config) = watch::channel(Arc::new(config()));
+    let (ask, asked) = mpsc::unbounded_channel();
+    let (inputs, mut seen) = mpsc::unbounded_channel();
+    let (findings, _findings) = mpsc::unbounded_channel();
+    let questions = (0..QUESTIONS).map(|number| Ipv4Addr::new(100, 64, 1, 1 + (number % 250) as u8));
+    questions.for_each(|ip| ask.send(Ask::Lease { ip, renewal: true }).unwrap());
+    let begin = Instant::now();
+    tokio::spawn(Leases { config, asked, inputs, findings }.run());
+    // One answer for each question, one page for each pass.
+    let (mut answers, mut pages) = (0, Vec::new());
+    while answers < QUESTIONS || pages.len() < 2 {
+        match seen.recv().await.unwrap() {
+            Input::Lease { .. } => answers += 1,
+            Input::Leases(page) => pages.push((answers, page.first && page.last)),
+            other => panic!("{other:?}"),
+        }
+    }
+    let minutes = begin.elapsed().as_secs() as usize / 60;
+    assert!(pages[0].0 < QUESTIONS / 2, "the first page came after {} answers", pages[0].0);
+    assert!(pages.iter().all(|(_, whole)| *whole), "{pages:?}");
+    assert!(pages.len() <= 2 * (1 + minutes), "{pages:?}");
+}
+
+/// Of a gateway that has nothing but Kea.
+fn config() -> Config {
+    let mut bng = node::config(0);
+    bng.kea = Some(Kea { url: endpoint(), form: KeaForm::ControlAgent });
+    let radius = Settings::read(&bng, |_| Ok::<_, RateError>(Vec::new())).unwrap();
+    let nobody = Arc::new(ResolvesServerCertUsingSni::new());
+    let tls = Arc::new(ServerConfig::builder().with_no_client_auth().with_cert_resolver(nobody));
+    Config { folder: PathBuf::new(), bng, radius, coa: None, tls }
 }

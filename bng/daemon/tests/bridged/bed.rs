@@ -3,6 +3,8 @@
 //! The gateway runs in the caller's network namespace, where `lab services --` has Redis and FreeRADIUS on loopback; everything
 //! else has a namespace of its own. All of it goes with the test.
 
+mod kea;
+
 use std::{
     fs,
     io::{Read, Write},
@@ -127,33 +129,6 @@ impl Bed {
     pub fn flap(&self) {
         run(&format!("ip link set {} down", self.access()));
         run(&format!("ip link set {} up", self.access()));
-    }
-
-    /// A shared network of two subnets; the first has one address.
-    pub fn kea(&mut self) -> usize {
-        self.kea_of("kea", SERVERS[0], ["10-100.64.1.10", "10-100.64.2.99"], 600)
-    }
-
-    /// A Kea of its own address, with a pool in each of the two subnets and the leases' seconds.
-    pub fn kea_of(&mut self, name: &str, address: Ipv4Addr, pools: [&str; 2], seconds: u32) -> usize {
-        let config = self.path(&format!("{name}.json"));
-        let subnet = |id, net: &str, pool: &str| {
-            json!({ "id": id, "subnet": format!("{net}.0/24"), "pools": [{ "pool": format!("{net}.{pool}") }],
-                    "option-data": [{ "name": "routers", "data": format!("{net}.1") }] })
-        };
-        let text = json!({ "Dhcp4": {
-            "interfaces-config": { "interfaces": [format!("svc0/{address}")], "dhcp-socket-type": "udp" },
-            "lease-database": { "type": "memfile", "persist": true, "name": self.path(&format!("{name}.csv")), "lfc-interval": 0 },
-            "store-extended-info": true, "valid-lifetime": seconds, "authoritative": true, "option-data": self.options,
-            "shared-networks": [{ "name": "link", "subnet4": [
-                subnet(1, "100.64.1", pools[0]), subnet(2, "100.64.2", pools[1])] }],
-            "loggers": [{ "name": "kea-dhcp4", "severity": "INFO", "output_options": [{ "output": "stdout" }] }],
-        }});
-        fs::write(&config, text.to_string()).unwrap();
-        let started = self.log(name).matches("DHCP4_STARTED").count();
-        let kea = self.start("server", name, "kea-dhcp4", &["-c", text_of(&config)]);
-        wait("Kea to start", || self.log(name).matches("DHCP4_STARTED").count() > started);
-        kea
     }
 
     pub fn gateway(&mut self, trusted: bool) -> usize {
@@ -287,12 +262,6 @@ impl Bed {
         let read = || fs::read_to_string(&file).ok().and_then(|text| text.trim().parse().ok());
         wait(&format!("{name} to be bound"), || read().is_some());
         read().unwrap()
-    }
-
-    /// The last line that Kea wrote about an address, in capitals.
-    pub fn lease(&self, ip: Ipv4Addr) -> String {
-        let leases = fs::read_to_string(self.path("kea.csv")).unwrap().to_uppercase();
-        leases.lines().rfind(|lease| lease.starts_with(&format!("{ip},"))).unwrap_or_default().to_owned()
     }
 
     /// Whether the internet answers a subscriber.

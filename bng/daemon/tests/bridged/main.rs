@@ -4,6 +4,7 @@
 mod aaa;
 mod bed;
 mod crashes;
+mod leases;
 mod moves;
 mod octets;
 #[allow(dead_code)] // here is only one, which always answers
