@@ -10,7 +10,9 @@
 
 use std::{
     collections::BTreeMap,
+    iter::repeat_n,
     net::{Ipv4Addr, SocketAddrV4},
+    slice,
     time::Duration,
 };
 
@@ -22,7 +24,7 @@ use lastmile_wire::{
     Drop,
     dhcp::{CLIENT_PORT, INFINITE, Message, MessageType, Op, SERVER_PORT},
     frame::UdpFrame,
-    option82::Option82,
+    option82::{self, CIRCUIT_ID, Option82, REMOTE_ID},
 };
 
 use crate::bindings::{Binding, Bindings};
@@ -195,11 +197,15 @@ impl Agent {
         Ok(effects)
     }
 
-    fn route(&self, servers: Vec<Ipv4Addr>, payload: Vec<u8>) -> Vec<Effect> {
+    fn route(&self, servers: &[Ipv4Addr], payload: Vec<u8>) -> Vec<Effect> {
         let src = SocketAddrV4::new(self.address, SERVER_PORT);
-        let send =
-            |server| Effect::ToServer { src, dst: SocketAddrV4::new(server, SERVER_PORT), payload: payload.clone() };
-        servers.into_iter().map(send).collect()
+        let copies = repeat_n(payload, servers.len()).zip(servers);
+        let send = |(payload, server): (_, &_)| Effect::ToServer {
+            src,
+            dst: SocketAddrV4::new(*server, SERVER_PORT),
+            payload,
+        };
+        copies.map(send).collect()
     }
 
     /// The client's own frame. The gateway takes it only from chaddr itself, and so does this.
@@ -224,20 +230,18 @@ impl Agent {
         port: PortIndex,
         frame: &UdpFrame<'_>,
         message: &Message<'_>,
-    ) -> Result<Vec<Ipv4Addr>, Refusal> {
+    ) -> Result<&[Ipv4Addr], Refusal> {
+        let listed = |server| self.servers.iter().find(|listed| **listed == server).map(slice::from_ref);
         if frame.dst == Ipv4Addr::BROADCAST || frame.dst == self.address {
-            let chosen = message.server_id().filter(|server| self.servers.contains(server));
-            return Ok(chosen.map_or_else(|| self.servers.clone(), |chosen| vec![chosen]));
+            return Ok(message.server_id().and_then(listed).unwrap_or(&self.servers));
         }
-        if !self.servers.contains(&frame.dst) {
-            return Err("unlisted_server");
-        }
+        let server = listed(frame.dst).ok_or("unlisted_server")?;
         let binding = Binding { port, ip: message.ciaddr(), mac: message.chaddr() };
         let says_who_he_is = !binding.ip.is_unspecified() && frame.src == binding.ip && frame.src_mac == binding.mac;
         if !says_who_he_is || (self.guard && !self.bindings.holds(now, &binding)) {
             return Err("not_the_holder");
         }
-        Ok(vec![frame.dst])
+        Ok(server)
     }
 
     /// The message with the port's option 82 in place of the client's own, and in mode Route with this relay's giaddr and one hop
@@ -278,10 +282,10 @@ impl Agent {
         if !self.servers.contains(&frame.src) {
             return Err("unlisted_server");
         }
-        let option = message.option82().map_err(Drop::label)?.ok_or("no_option82")?;
-        let named = |port: &Port| {
-            option.circuit_id() == Some(&port.circuit_id[..]) && option.remote_id() == Some(&port.remote_id[..])
-        };
+        let option = message.option82_raw().ok_or("no_option82")?;
+        option82::subs(&option).try_for_each(|sub| sub.map(drop)).map_err(Drop::label)?;
+        let (circuit, remote) = (option82::first(&option, CIRCUIT_ID), option82::first(&option, REMOTE_ID));
+        let named = |port: &Port| circuit == Some(&port.circuit_id[..]) && remote == Some(&port.remote_id[..]);
         let port = self.ports.iter().position(named).ok_or("unknown_circuit")?;
         let (dst_mac, dst) = match self.mode {
             Mode::Route => destination(&message),
@@ -294,7 +298,8 @@ impl Agent {
         let mut edit = message.edit();
         edit.remove_option82();
         self.count(message.message_type().label());
-        let mut effects = self.leased(now, port, &message);
+        let mut effects = Vec::with_capacity(2);
+        self.leased(now, port, &message, &mut effects);
         effects.push(Effect::ToPort {
             port,
             src_mac,
@@ -315,19 +320,19 @@ impl Agent {
     }
 
     /// What an ACK leases. The answer to an INFORM leases nothing: it has neither yiaddr nor a lease time (RFC 2131 §4.3.5).
-    fn leased(&mut self, now: Duration, port: PortIndex, message: &Message<'_>) -> Vec<Effect> {
+    fn leased(&mut self, now: Duration, port: PortIndex, message: &Message<'_>, effects: &mut Vec<Effect>) {
         let (MessageType::Ack, ip, Some(seconds)) = (message.message_type(), message.yiaddr(), message.lease_seconds())
         else {
-            return Vec::new();
+            return;
         };
         if ip.is_unspecified() {
-            return Vec::new();
+            return;
         }
         let binding = Binding { port, ip, mac: message.chaddr() };
         let lease = (seconds != INFINITE).then(|| Duration::from_secs(seconds.into()));
         let bind = if self.bindings.holds(now + PROLONG_WITHIN, &binding) { Effect::Prolong } else { Effect::Bind };
         let displaced = self.bindings.bind(now, binding, lease);
-        displaced.into_iter().map(Effect::Unbind).chain([bind(binding, lease)]).collect()
+        effects.extend(displaced.into_iter().map(Effect::Unbind).chain([bind(binding, lease)]));
     }
 
     fn count(&mut self, label: &'static str) {

@@ -1,7 +1,10 @@
 //! Every rule of the agent, one case each; and what must hold of any frame.
 
 use lastmile_types::relay::{Port as ConfiguredPort, Side};
-use lastmile_wire::dhcp::{BROADCAST, Builder, option};
+use lastmile_wire::{
+    dhcp::{BROADCAST, Builder, option},
+    frame,
+};
 use proptest::{collection::vec, prelude::*};
 
 use super::*;
@@ -92,6 +95,40 @@ fn a_request_goes_to_the_server_that_it_names() {
     let payload = message(MessageType::Request).option(option::SERVER_ID, &OTHER.octets()).build();
     let effects = agent().handle(T, Input::FromPort(0, client(&payload)));
     assert!(matches!(&effects[..], [Effect::ToServer { dst, .. }] if *dst.ip() == OTHER));
+}
+
+/// On the heap, from a frame to what is sent: the list of effects, the message with option 82, and for a packet the octets around it.
+#[test]
+fn a_message_costs_few_allocations() {
+    let mut agent = agent();
+    let of = |builder: Builder, server: Ipv4Addr| builder.option(option::SERVER_ID, &server.octets()).build();
+    let ack = reply(MessageType::Ack).option(option::LEASE_TIME, &3600u32.to_be_bytes()).build();
+    let (discover, request) = (message(MessageType::Discover).build(), of(message(MessageType::Request), SERVER));
+    let offer = of(reply(MessageType::Offer), SERVER);
+    let renewal = message(MessageType::Request).ciaddr(CLIENT).build();
+    let cases = [
+        ("ACK", Input::FromUplink(server(&ack)), 3),
+        ("OFFER", Input::FromUplink(server(&offer)), 3),
+        ("REQUEST to one server", Input::FromPort(1, client(&request)), 4),
+        ("renewal", Input::FromPort(1, frame((CLIENT, 68), (SERVER, 67), &renewal)), 4),
+        ("DISCOVER to two servers", Input::FromPort(1, client(&discover)), 6),
+    ];
+    for (what, input, most) in cases {
+        let mut message = || agent.handle(T, input).into_iter().for_each(sent);
+        message(); // what is made once
+        let count = allocation_counter::measure(message).count_total;
+        assert!(count <= most, "{what}: {count} allocations, at most {most}");
+    }
+}
+
+/// As the shell sends it.
+fn sent(effect: Effect) {
+    let built = match effect {
+        Effect::ToServer { src, dst, payload } => frame::packet(src, dst, &payload),
+        Effect::ToPort { dst_mac, src, dst, payload, .. } => frame::ethernet(MAC, dst_mac, src, dst, &payload),
+        _ => return,
+    };
+    assert!(built.is_ok());
 }
 
 #[test]

@@ -90,7 +90,7 @@ pub fn describe(in_hand: &InHand<'_>, side: Side) -> Result<DhcpMessage, Drop> {
             option82::subs(&raw).try_for_each(|sub| sub.map(drop))?;
             let octets = |code| option82::first(&raw, code).filter(|value| !value.is_empty()).map(Octets::from);
             let (circuit_id, remote_id) = (octets(option82::CIRCUIT_ID), octets(option82::REMOTE_ID));
-            Some(RelayInfo { circuit_id, remote_id, raw: raw.into_owned().into() })
+            Some(RelayInfo { circuit_id, remote_id, raw: Octets::from(&*raw) })
         }
     };
     Ok(DhcpMessage {
@@ -115,7 +115,7 @@ pub fn describe(in_hand: &InHand<'_>, side: Side) -> Result<DhcpMessage, Drop> {
 }
 
 fn printable(name: &[u8]) -> Option<String> {
-    let text = Octets::from(&name[..name.len().min(HOST_NAME_MAX)]).to_string();
+    let text = Octets::text_of(&name[..name.len().min(HOST_NAME_MAX)]);
     (!text.is_empty()).then_some(text)
 }
 

@@ -1,6 +1,6 @@
 //! What clients and relays send: whom to believe, and what to pass on (RFC 2131, RFC 3046).
 
-use std::net::Ipv4Addr;
+use std::{net::Ipv4Addr, slice};
 
 use lastmile_types::{Attachment, Octets, SessionKey, config::TrustMode, session::TerminateCause};
 
@@ -184,15 +184,21 @@ impl Machine {
             return effects.drop(Dropped::TooManyExchanges);
         }
         let listed = &self.settings.config.dhcp.servers;
+        let in_service;
         let servers = match message.server_id {
-            Some(server) if listed.contains(&server) => vec![server],
-            Some(_) => return effects.drop(Dropped::UnlistedServer),
-            None if message.kind == DhcpKind::Request => listed.clone(),
-            None => self.servers.in_service(listed),
+            Some(server) => match listed.iter().find(|listed| **listed == server) {
+                Some(listed) => slice::from_ref(listed),
+                None => return effects.drop(Dropped::UnlistedServer),
+            },
+            None if message.kind == DhcpKind::Request => listed,
+            None => {
+                in_service = self.servers.in_service(listed);
+                &in_service
+            }
         };
         for server in servers {
-            self.servers.asked(now.boot_ms, server, message.chaddr);
-            effects.act(Action::ToServer { server, edit: edit.clone() });
+            self.servers.asked(now.boot_ms, *server, message.chaddr);
+            effects.act(Action::ToServer { server: *server, edit: edit.clone() });
         }
     }
 }
@@ -208,7 +214,7 @@ pub(crate) fn router_name(circuit_id: &Octets, separator: &str, giaddr: Ipv4Addr
     let place =
         (!separator.is_empty()).then(|| bytes.windows(separator.len()).position(|part| part == separator)).flatten();
     match place {
-        Some(place) if place > 0 => Octets::from(&bytes[..place]).to_string(),
+        Some(place) if place > 0 => Octets::text_of(&bytes[..place]),
         _ => giaddr.to_string(),
     }
 }
@@ -216,13 +222,11 @@ pub(crate) fn router_name(circuit_id: &Octets, separator: &str, giaddr: Ipv4Addr
 /// Adds sub-option 12 (RFC 6925) unless the relay sent one or the option would have to be split for it (RFC 3396): a relay's own
 /// sub-options are worth that, ours is not.
 fn with_relay_id(raw: &Octets, relay_id: &str) -> Octets {
-    let id = relay_id.as_bytes();
-    let mut all = raw.as_bytes().to_vec();
-    if !has_sub_option(&all, RELAY_ID) && all.len() + 2 + id.len() <= 255 {
-        all.extend([RELAY_ID, id.len() as u8]); // fits: see above
-        all.extend(id);
+    let (all, id) = (raw.as_bytes(), relay_id.as_bytes());
+    if has_sub_option(all, RELAY_ID) || all.len() + 2 + id.len() > 255 {
+        return raw.clone();
     }
-    all.into()
+    [all, &[RELAY_ID, id.len() as u8], id].concat().into() // fits: see above
 }
 
 /// Undoes [`with_relay_id`], for what a relay is to get back.

@@ -32,14 +32,15 @@ impl Machine {
         };
         match message.kind {
             DhcpKind::Ack if !exchange.inform => {
-                let Some(lease) = self.lease(message, &exchange, server) else {
+                let reply = self.reply(server, message, &exchange);
+                let Some(lease) = self.lease(message, exchange, server) else {
                     return effects.drop(Dropped::UselessAck);
                 };
                 self.exchanges.close(message.xid, message.chaddr);
                 if !self.online(&lease.key, lease.ip) && !self.claim(now, &lease.key) {
                     return effects.drop(Dropped::HeldDown);
                 }
-                effects.act(self.reply(server, message, &exchange));
+                effects.act(reply);
                 self.on_lease(now, lease, effects);
             }
             DhcpKind::Ack => {
@@ -55,17 +56,17 @@ impl Machine {
         }
     }
 
-    fn lease(&self, message: &DhcpMessage, exchange: &Exchange, server: Ipv4Addr) -> Option<Lease> {
+    fn lease(&self, message: &DhcpMessage, exchange: Exchange, server: Ipv4Addr) -> Option<Lease> {
         let ip = message.yiaddr;
         let seconds = message.lease_seconds.filter(|seconds| *seconds > 0)?;
         let ours = self.settings.config.pools.iter().any(|pool| pool.prefix.contains(&ip) && pool.gateway != ip);
-        ours.then(|| Lease {
-            key: SessionKey { attachment: exchange.attachment.clone(), mac: message.chaddr },
+        ours.then_some(Lease {
+            key: SessionKey { attachment: exchange.attachment, mac: message.chaddr },
             ip,
             seconds,
             server,
-            path: exchange.path.clone(),
-            hostname: exchange.hostname.clone(),
+            path: exchange.path,
+            hostname: exchange.hostname,
             adopted: false,
         })
     }

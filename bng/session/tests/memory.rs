@@ -1,16 +1,12 @@
 //! What a session costs in memory, indexes included.
 
-use std::{alloc::System, net::Ipv4Addr};
+use std::net::Ipv4Addr;
 
 use lastmile_session::*;
 use lastmile_types::{MacAddr, Octets, Timestamp};
-use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use uuid::Uuid;
 
 mod world;
-
-#[global_allocator]
-static HEAP: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 /// The most that a session may take, octets.
 const MOST: usize = 1536;
@@ -92,12 +88,12 @@ fn message(client: u32, kind: DhcpKind, side: Side) -> DhcpMessage {
 fn a_session_takes_no_more_than_it_may() {
     let mut gateway = Gateway::new();
     (0..1_000).for_each(|client| gateway.comes_online(client)); // what is made once
-    let region = Region::new(HEAP);
-    (1_000..1_000 + SESSIONS).for_each(|client| gateway.comes_online(client));
-    gateway.effects.clear();
-    let change = region.change();
+    let change = allocation_counter::measure(|| {
+        (1_000..1_000 + SESSIONS).for_each(|client| gateway.comes_online(client));
+        gateway.effects.clear();
+    });
     assert_eq!(gateway.machine.counts().authorized, SESSIONS + 1_000);
-    let each = (change.bytes_allocated - change.bytes_deallocated) / SESSIONS as usize;
+    let each = usize::try_from(change.bytes_current).unwrap() / SESSIONS as usize;
     println!("{each} octets a session, indexes included");
     assert!(each <= MOST, "{each} octets a session, at most {MOST} are wanted");
 }

@@ -17,6 +17,24 @@ impl Octets {
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
+
+    /// As these octets would be displayed.
+    pub fn text_of(bytes: &[u8]) -> String {
+        let mut text = String::with_capacity(bytes.len());
+        let _ = write_text(bytes, &mut text); // a string takes everything
+        text
+    }
+}
+
+fn write_text(bytes: &[u8], to: &mut impl fmt::Write) -> fmt::Result {
+    for &byte in bytes {
+        match byte {
+            b'\\' => to.write_str("\\x5c")?,
+            b' '..=b'~' => to.write_char(byte as char)?,
+            _ => write!(to, "\\x{byte:02x}")?,
+        }
+    }
+    Ok(())
 }
 
 impl From<&[u8]> for Octets {
@@ -39,15 +57,7 @@ impl From<&str> for Octets {
 
 impl fmt::Display for Octets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        use fmt::Write;
-        for &byte in &*self.0 {
-            match byte {
-                b'\\' => f.write_str("\\x5c")?,
-                b' '..=b'~' => f.write_char(byte as char)?,
-                _ => write!(f, "\\x{byte:02x}")?,
-            }
-        }
-        Ok(())
+        write_text(&self.0, f)
     }
 }
 

@@ -115,7 +115,7 @@ impl Edit {
 
     /// Whether the options field takes this content as option 82, without help of `file` and `sname`.
     pub fn has_room_for_option82(&self, content: &[u8]) -> bool {
-        let added = spill::pieces(option82::CODE, content).len();
+        let added = spill::needed(option82::CODE, content);
         let has_room = |edit: &Self| edit.past_end() + added <= MAX_MESSAGE;
         has_room(self) || has_room(self.clone().remove_option82())
     }

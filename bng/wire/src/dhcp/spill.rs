@@ -27,6 +27,11 @@ pub fn pieces(code: u8, content: &[u8]) -> Vec<u8> {
     if code == option82::CODE { cut(code, content, whole_subs) } else { cut(code, content, |_| PIECE) }
 }
 
+/// How many octets [`pieces`] gives.
+pub fn needed(code: u8, content: &[u8]) -> usize {
+    if content.len() <= PIECE { HEADER + content.len() } else { pieces(code, content).len() }
+}
+
 /// The octets of as many whole sub-options as one piece takes, or of the first, which is too long for one.
 fn whole_subs(content: &[u8]) -> usize {
     let ends = option82::subs(content).map_while(Result::ok).scan(0, |end, (_, value)| {
