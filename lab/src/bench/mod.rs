@@ -104,7 +104,8 @@ pub fn inside(paths: &Paths, topology: &Topology, told: &str) -> Result<ExitCode
     std::fs::create_dir_all(&folders.disk).with_context(|| format!("cannot make {}", folders.disk.display()))?;
     std::fs::write("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1").ok();
     if told.length.null_only {
-        measure_null(&paths, topology, &folders, &told.length)?;
+        let figures = measure_null(&paths, topology, &folders, &told.length)?;
+        print!("\n{}", report::table(&figures));
         return Ok(ExitCode::SUCCESS);
     }
     let services = gateway::services("d-services", PORTS, topology, &folders)?;
@@ -118,10 +119,9 @@ pub fn inside(paths: &Paths, topology: &Topology, told: &str) -> Result<ExitCode
     let events = bed::events(&services)?;
     beds.iter_mut().for_each(Bed::stop);
     let stormed = measure_storm(&paths, topology, &folders, &told.length)?;
-    let null = measure_null(&paths, topology, &folders, &told.length)?;
     let mut figures = figures::compare(&samples);
     figures.extend(stormed);
-    figures.extend(null::compare(&null));
+    figures.extend(measure_null(&paths, topology, &folders, &told.length)?);
     let file = folder(&paths).join("report.json");
     report::write(&figures, &file)?;
     println!("\n{PORTS} known devices; medians of {} rounds\n", told.length.rounds);
@@ -157,25 +157,25 @@ fn measure_storm(
     length: &Length,
 ) -> Result<Vec<report::Figure>> {
     let services = gateway::services("f-services", PORTS, topology, folders)?;
-    let mut beds =
-        [Bed::isc_relay("e", PORTS, folders)?, Bed::lastmile("f", Limits::Default, paths, folders, &services)?];
+    let isc = Bed::isc_relay("e", PORTS, folders)?;
+    let lastmile = Bed::lastmile("f", Limits::Default, paths, folders, &services)?;
     let mut figures = Vec::new();
-    for bed in &mut beds {
+    for (mut bed, goal) in [(isc, None), (lastmile, Some(storm::GOAL))] {
         bed.wait_serving()?;
         let mut samples = Vec::new();
         for round in 1..=length.rounds {
-            let sample = storm::Sample::take(bed, Duration::from_secs(length.seconds.into()))?;
+            let sample = storm::Sample::take(&mut bed, Duration::from_secs(length.seconds.into()))?;
             println!("round {round}/{}: {:<26}{sample}", length.rounds, bed.name);
             samples.push(sample);
         }
-        figures.extend(storm::compare(bed.name, &samples));
+        figures.extend(storm::compare(bed.name, &samples, goal));
         bed.stop();
     }
     Ok(figures)
 }
 
 /// The gateway between null responders.
-fn measure_null(paths: &Paths, topology: &Topology, folders: &Folders, length: &Length) -> Result<Vec<null::Sample>> {
+fn measure_null(paths: &Paths, topology: &Topology, folders: &Folders, length: &Length) -> Result<Vec<report::Figure>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let mut bed = null::NullBed::open(paths, topology, folders).await?;
@@ -186,12 +186,21 @@ fn measure_null(paths: &Paths, topology: &Topology, folders: &Folders, length: &
             println!("round {}/{}: {sample}", round + 1, length.rounds);
             samples.push(sample);
         }
-        let (sessions, seconds) = bed.restart().await?;
-        println!("killed and started again with {sessions} sessions in its journal: it answers after {seconds:.1} s");
+        let sessions = bed.crowd().await?;
+        let mut restarts = Vec::new();
+        for round in 0..length.rounds {
+            let seconds = bed.restart().await?;
+            println!(
+                "round {}/{}: killed with {sessions} sessions, answers after {seconds:.1} s",
+                round + 1,
+                length.rounds
+            );
+            restarts.push(seconds);
+        }
         let seconds = bed.counters().await?;
         println!("it reads the counters of {sessions} subscribers, both directions, in {seconds:.2} s");
         bed.stop();
-        Ok(samples)
+        Ok(null::compare(&samples, &restarts))
     })
 }
 

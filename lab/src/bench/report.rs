@@ -6,6 +6,16 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use serde::Serialize;
 
+/// What a figure's ratio is to be.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Goal {
+    /// So much or more.
+    AtLeast(f64),
+    /// So much or less.
+    AtMost(f64),
+}
+
 /// One measured figure beside what it is compared with.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Figure {
@@ -27,6 +37,10 @@ pub struct Figure {
     pub high: f64,
     /// How many rounds.
     pub rounds: usize,
+    /// What is wanted of `ratio`.
+    pub goal: Option<Goal>,
+    /// Whether it is so.
+    pub met: Option<bool>,
 }
 
 impl Figure {
@@ -43,7 +57,18 @@ impl Figure {
             low: values.iter().copied().fold(f64::INFINITY, f64::min),
             high: values.iter().copied().fold(f64::NEG_INFINITY, f64::max),
             rounds: values.len(),
+            goal: None,
+            met: None,
         }
+    }
+
+    /// With a goal.
+    pub fn wanted(self, goal: Goal) -> Self {
+        let met = match goal {
+            Goal::AtLeast(least) => self.ratio >= least,
+            Goal::AtMost(most) => self.ratio <= most,
+        };
+        Self { goal: Some(goal), met: Some(met), ..self }
     }
 }
 
@@ -64,14 +89,20 @@ pub fn table(figures: &[Figure]) -> String {
     let widest = |text: fn(&Figure) -> &str| figures.iter().map(|figure| text(figure).len()).max().unwrap_or(0);
     let (name_width, other_width) = (widest(|figure| &figure.name), widest(|figure| &figure.reference) + 2);
     let mut text = format!(
-        "{:<name_width$}{:>10}  {:<4}{:>other_width$}{:>12}{:>8}{:>22}\n",
+        "{:<name_width$}{:>10}  {:<4}{:>other_width$}{:>12}{:>8}{:>24}  goal\n",
         "", "median", "", "beside", "its median", "ratio", "low – high"
     );
-    for Figure { name, value, unit, reference, reference_value, ratio, low, high, .. } in figures {
+    for Figure { name, value, unit, reference, reference_value, ratio, low, high, goal, met, .. } in figures {
         let range = format!("{low:.2} – {high:.2}");
+        let goal = match goal {
+            None => String::new(),
+            Some(Goal::AtLeast(least)) => format!("  {least} × or more: "),
+            Some(Goal::AtMost(most)) => format!("  {most} × or less: "),
+        };
+        let met = met.map_or("", |met| if met { "met" } else { "missed" });
         let _ = writeln!(
             text,
-            "{name:<name_width$}{value:>10.2}  {unit:<4}{reference:>other_width$}{reference_value:>12.2}{ratio:>8.2}{range:>22}"
+            "{name:<name_width$}{value:>10.2}  {unit:<4}{reference:>other_width$}{reference_value:>12.2}{ratio:>8.2}{range:>24}{goal}{met}"
         );
     }
     text
@@ -96,5 +127,23 @@ mod tests {
         assert_eq!((figure.value, figure.reference_value, figure.ratio), (20.0, 10.0, 2.0));
         assert_eq!((figure.low, figure.high, figure.rounds), (10.0, 30.0, 3));
         assert_eq!(median(&[1.0, 2.0, 3.0, 4.0]), 2.5);
+    }
+
+    #[test]
+    fn a_goal_is_met_or_missed_by_the_ratio() {
+        let figure = Figure::compare("x", "ms", &[3.0, 1.0, 4.0], "y", &[2.0, 2.0, 2.0]);
+        assert_eq!((figure.ratio, figure.met), (1.5, None));
+        for (goal, met) in [
+            (Goal::AtMost(1.5), true),
+            (Goal::AtMost(1.4), false),
+            (Goal::AtLeast(1.5), true),
+            (Goal::AtLeast(1.6), false),
+        ] {
+            assert_eq!(figure.clone().wanted(goal).met, Some(met), "{goal:?}");
+        }
+        let text =
+            table(&[figure.clone(), figure.clone().wanted(Goal::AtMost(2.0)), figure.wanted(Goal::AtLeast(2.0))]);
+        let ends: Vec<_> = text.lines().map(|line| line.split_once("4.00").map_or("", |(_, end)| end)).collect();
+        assert_eq!(ends, ["", "", "  2 × or less: met", "  2 × or more: missed"], "{text}");
     }
 }

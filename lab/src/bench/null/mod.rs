@@ -18,7 +18,7 @@ use self::frames::Template;
 use self::load::{Generator, Load, Outcome, Work};
 use super::bed::{self, Folders, cpu_seconds};
 use super::gateway::{self, Limits, Site};
-use super::report::Figure;
+use super::report::{Figure, Goal};
 use super::wires;
 use crate::paths::Paths;
 use crate::process::{Part, Place, tail};
@@ -35,6 +35,10 @@ const START_LIMIT: Duration = Duration::from_secs(30);
 const KNOWN: u32 = 10_000;
 /// Set-ups of one round.
 const FRESH: u32 = 20_000;
+/// Sessions with which the gateway is killed, or more.
+const SESSIONS: u32 = 100_000;
+/// Seconds in which it is to answer then.
+const READY: f64 = 5.0;
 /// Clients that come online at once, as after a power cut in a street.
 const CROWD: usize = 1_024;
 /// Exchanges a second that leave the gateway idle most of the time: nobody waits in a queue.
@@ -172,13 +176,21 @@ impl NullBed {
         Ok((outcome.done as f64 / seconds, used * 1e6 / outcome.done as f64, outcome.lost))
     }
 
-    /// Kills the gateway and starts it again: how many sessions it had, and seconds until it answers.
-    pub async fn restart(&mut self) -> Result<(u32, f64)> {
+    /// Brings so many online that a restart is worth measuring; returns how many there are.
+    pub async fn crowd(&mut self) -> Result<u32> {
+        while self.next_client < SESSIONS {
+            self.set_up(FRESH.min(SESSIONS - self.next_client)).await?;
+        }
+        Ok(self.next_client)
+    }
+
+    /// Kills the gateway and starts it again: seconds until it answers.
+    pub async fn restart(&mut self) -> Result<f64> {
         self.gateway.stop(Signal::SIGKILL, Duration::from_secs(5));
         let begin = Instant::now();
         self.gateway = (self.start)()?;
         self.wait_serving().await?;
-        Ok((self.next_client, begin.elapsed().as_secs_f64()))
+        Ok(begin.elapsed().as_secs_f64())
     }
 
     /// Seconds in which the gateway, left alone, reads everybody's counters.
@@ -234,12 +246,15 @@ impl std::fmt::Display for Sample {
     }
 }
 
-/// The report's figures.
-pub fn compare(samples: &[Sample]) -> Vec<Figure> {
+/// The report's figures, of the rounds and of the restarts' seconds.
+pub fn compare(samples: &[Sample], restarts: &[f64]) -> Vec<Figure> {
     let each = |get: fn(&Sample) -> f64| samples.iter().map(get).collect::<Vec<f64>>();
-    let wanted = |value: f64| vec![value; samples.len()];
+    let beside = |what: &str, unit: &str, values: &[f64], goal: f64| {
+        let name = format!("{what}, gateway between null responders");
+        Figure::compare(&name, unit, values, "wanted", &vec![goal; values.len()])
+    };
     let goal = |what: &str, unit: &str, get: fn(&Sample) -> f64, goal: f64| {
-        Figure::compare(&format!("{what}, gateway between null responders"), unit, &each(get), "wanted", &wanted(goal))
+        beside(what, unit, &each(get), goal).wanted(Goal::AtLeast(1.0))
     };
     let latency = |what: &str, get: fn(&Sample) -> f64, direct: fn(&Sample) -> f64| {
         let name = format!("{what} of DISCOVER to OFFER through the gateway");
@@ -252,6 +267,7 @@ pub fn compare(samples: &[Sample]) -> Vec<Figure> {
         goal("renewals on this machine", "1/s", |sample| sample.renewals_rate, 50_000.0),
         goal("set-ups per core-second", "1/s", |sample| 1e6 / sample.set_up_us, 10_000.0),
         goal("set-ups on this machine", "1/s", |sample| sample.set_ups_rate, 10_000.0),
+        beside("until it answers after a kill, 100,000 sessions", "s", restarts, READY).wanted(Goal::AtMost(1.0)),
         latency("p50", |sample| sample.through.p50_us, |sample| sample.direct.p50_us),
         latency("p99", |sample| sample.through.p99_us, |sample| sample.direct.p99_us),
     ]
