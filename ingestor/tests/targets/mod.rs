@@ -1,4 +1,5 @@
 //! What is fuzzed: the decoder of stream entries. Shared by `tests/corpus.rs` and the libFuzzer target in `fuzz/`.
+#![allow(dead_code)] // a libFuzzer target uses one function
 
 use lastmile_fuzz_harness::Target;
 use lastmile_ingestor::decode::{Entry, decode, end_of};
