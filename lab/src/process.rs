@@ -1,6 +1,6 @@
 //! Starting, watching and ending the lab's programs: each writes to its own log, inside one network namespace.
 use std::ffi::OsStr;
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -36,6 +36,7 @@ impl Place {
     pub fn start(&self, name: &str, command: &mut Command) -> Result<Part> {
         let log = self.logs.join(format!("{name}.log"));
         let output = append(&log)?;
+        let begin = output.metadata()?.len() as usize;
         let child = command
             .env("NO_COLOR", "1")
             .stdin(Stdio::null())
@@ -43,7 +44,7 @@ impl Place {
             .stderr(output)
             .spawn()
             .with_context(|| format!("cannot start {name} ({:?})", command.get_program()))?;
-        Ok(Part { name: name.to_owned(), child, log })
+        Ok(Part { name: name.to_owned(), child, log, begin })
     }
 }
 
@@ -55,6 +56,8 @@ pub struct Part {
     /// Its log file.
     pub log: PathBuf,
     child: Child,
+    /// Where its log begins: an earlier one's stands before it.
+    begin: usize,
 }
 
 impl Part {
@@ -88,6 +91,13 @@ impl Part {
             }
             std::thread::sleep(Duration::from_millis(30));
         }
+    }
+
+    /// Polls its log until this stands there, as [`Part::wait_until`] does.
+    pub fn wait_until_it_says(&mut self, limit: Duration, text: &str) -> Result<()> {
+        let (log, begin) = (self.log.clone(), self.begin);
+        let says = |log: Vec<u8>| log.get(begin..).is_some_and(|own| String::from_utf8_lossy(own).contains(text));
+        self.wait_until(limit, || fs::read(&log).is_ok_and(says))
     }
 
     /// Asks it to end by `signal`, and kills it after `grace`.

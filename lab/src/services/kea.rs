@@ -95,10 +95,7 @@ fn start(spec: &ServicesSpec, name: &str, config: &Value) -> Result<Part> {
 
 /// Waits until the DHCP server serves and the agent answers. `parts` are the two.
 pub fn wait_ready(spec: &ServicesSpec, parts: &mut [Part]) -> Result<()> {
-    let log = parts[0].log.clone();
-    parts[0].wait_until(Duration::from_secs(15), || {
-        fs::read_to_string(&log).is_ok_and(|text| text.contains("DHCP4_STARTED"))
-    })?;
+    parts[0].wait_until_it_says(Duration::from_secs(15), "DHCP4_STARTED")?;
     let spec = spec.clone();
     parts[1].wait_until(Duration::from_secs(10), || command(&spec, "version-get").is_ok())
 }

@@ -66,11 +66,8 @@ pub fn start(spec: &ServicesSpec) -> Result<(Part, Result<()>)> {
     append(&data.join("postgresql.conf"), &settings(spec, &data))?;
     fs::write(data.join("pg_hba.conf"), hba(spec))?;
     let mut part = restart(spec)?;
-    let log = part.log.clone();
     let ready = part
-        .wait_until(Duration::from_secs(20), || {
-            fs::read_to_string(&log).is_ok_and(|text| text.contains("database system is ready to accept connections"))
-        })
+        .wait_until_it_says(Duration::from_secs(20), "database system is ready to accept connections")
         .and_then(|()| psql(spec, "postgres", "postgres", &spec.secrets.postgres, &roles(spec)));
     Ok((part, ready))
 }

@@ -187,8 +187,5 @@ pub fn start(spec: &ServicesSpec) -> Result<Part> {
 
 /// Waits until it serves.
 pub fn wait_ready(_spec: &ServicesSpec, part: &mut Part) -> Result<()> {
-    let log = part.log.clone();
-    part.wait_until(Duration::from_secs(15), || {
-        fs::read_to_string(&log).is_ok_and(|text| text.contains("Ready to process requests"))
-    })
+    part.wait_until_it_says(Duration::from_secs(15), "Ready to process requests")
 }

@@ -25,7 +25,7 @@ pub fn config(spec: &ServicesSpec) -> String {
     )
 }
 
-/// Starts it; it answers a few milliseconds later, before anything else is ready to ask.
+/// Starts it, and waits until it answers.
 pub fn start(spec: &ServicesSpec) -> Result<Part> {
     let file = spec.dir.join("redis/redis.conf");
     write_private(&file, &config(spec))?;
@@ -38,10 +38,7 @@ pub fn start(spec: &ServicesSpec) -> Result<Part> {
         })?;
     } else {
         // Another namespace's listener is seen in the log.
-        let log = part.log.clone();
-        part.wait_until(Duration::from_secs(10), || {
-            fs::read_to_string(&log).is_ok_and(|text| text.contains("Ready to accept connections"))
-        })?;
+        part.wait_until_it_says(Duration::from_secs(10), "Ready to accept connections")?;
     }
     fs::metadata(&file).context("Redis' configuration vanished")?;
     Ok(part)
