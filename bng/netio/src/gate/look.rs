@@ -10,7 +10,8 @@ use super::{
     rules,
 };
 
-/// Subscribers compared at one look: DHCP waits for it a few milliseconds.
+/// Subscribers compared at one look, for which DHCP waits: some 15 ms on a virtual machine of two cores, however many there are
+/// (`benches/survey.rs`).
 const LOOK: usize = 4096;
 /// Asked for in one request, by keys of up to twelve octets: a refusal repeats the request, and has to fit where one answer is put.
 const TOGETHER: usize = 128;

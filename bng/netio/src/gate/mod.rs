@@ -104,8 +104,8 @@ impl Gate {
     }
 
     /// Makes the rules anew where somebody changed them or what they look into, with what is missing around them, and returns who is let
-    /// through then; `None` = all is as it was left. While nobody else changes anything in nftables that is all there is to look at; after
-    /// that subscribers are compared some at a time, call by call.
+    /// through then; `None` = what was looked at is as it was left. Nothing is looked at but nftables' generation until somebody else
+    /// changes that; then the rules are, and the subscribers some at a time, call by call.
     pub fn restore(&mut self) -> Result<Option<Vec<Admitted>>, Error> {
         if !self.new && self.is_as_left()? {
             return Ok(None);
